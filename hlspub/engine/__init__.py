@@ -1,0 +1,1 @@
+"""The stream's state machines, pure and tabled: session, readiness, publication, schedule."""

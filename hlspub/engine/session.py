@@ -1,0 +1,280 @@
+"""What one session has taken: its files, its playlists, and what each listing means. Events in, records out.
+
+Rule: every method that changes the state returns the records that make the change durable; the caller hands them to the
+journal in that order. Nothing here waits, reads or knows a clock, so the same events give the same records.
+
+What a listing means (the *binding*): the newest version of the listed path at the moment its playlist is taken. Two
+exceptions keep old text from new bytes and new text from old bytes:
+- the path is not there yet: the listing waits for the first version that comes;
+- the path's newest version was listed by this playlist under another sequence number and the file on disk has changed since
+  (a transcoder that wraps its names): the listing waits for the next version.
+"""
+
+from dataclasses import dataclass, field
+
+from hlspub.engine.files import Confirmations, FileVersion, Quorum
+from hlspub.engine.settings import TreeSettings
+from hlspub.engine.track import Interval, PlaylistVersion, Track
+from hlspub.hls.playlist import Playlist, PlaylistKind, Reference, ReferenceKind
+from hlspub.model import FileIdentity, FileKind, Packed
+from hlspub.records import (
+    FileCarried,
+    FileSeen,
+    FileTaken,
+    PlaylistTaken,
+    Record,
+    ReferenceBound,
+    ReferenceClosed,
+    ReferenceOpened,
+)
+
+_NUMBERED = (ReferenceKind.SEGMENT, ReferenceKind.PART)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that intake has read.
+
+    `quiet`: taken without a closing event. `unchanged`: of the paths that `suspects` named, those whose file on disk is
+    still the one that was taken. `again`: re-read at a session's end.
+    """
+
+    path: str
+    kind: FileKind
+    packed: Packed
+    identity: FileIdentity
+    at: float
+    quiet: bool = False
+    playlist: Playlist | None = None
+    unchanged: frozenset[str] = frozenset()
+    again: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """The state of one session; see the module's rule."""
+
+    number: int
+    stream: str
+    label: str
+    settings: TreeSettings
+    targets: tuple[str, ...]
+    quorum: Quorum
+    started_at: float
+    last_taken_at: float
+    files: dict[str, FileVersion] = field(default_factory=dict[str, FileVersion])
+    identities: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])
+    tracks: dict[str, Track] = field(default_factory=dict[str, Track])
+    waiting: dict[str, list[tuple[Track, Interval]]] = field(default_factory=dict[str, list[tuple[Track, Interval]]])
+    confirmations: Confirmations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.confirmations = Confirmations(self.quorum)
+
+    # what the watcher asks
+
+    def listed(self, path: str) -> bool:
+        """Whether the newest version of some playlist lists this path."""
+        return any(path in track.listed for track in self.tracks.values())
+
+    # what intake asks before it takes
+
+    def suspects(self, path: str, playlist: Playlist) -> list[str]:
+        """Listed paths whose meaning depends on whether the file on disk is still the one that was taken."""
+        track = self.tracks.get(path)
+        references = playlist.references
+        fresh = references[len(track.references) :] if track and track.grew(references) else references
+        return [
+            reference.path
+            for reference in fresh
+            if self._follows(reference)
+            and (file := self.files.get(reference.path)) is not None
+            and self._reused(path, reference, file)
+        ]
+
+    def is_new_run(self, path: str, playlist: Playlist) -> bool:
+        """Whether this version shows that the transcoder started over (DESIGN, "Sessions").
+
+        The media sequence went back, or a sequence number that was listed already now means other bytes.
+        """
+        track = self.tracks.get(path)
+        if track is None or playlist.kind is not PlaylistKind.MEDIA or track.newest.multivariant:
+            return False
+        before = track.newest
+        if playlist.media_sequence < before.media_sequence or playlist.last_sequence < before.last_sequence:
+            return True
+        if not track.grew(playlist.references) and any(
+            reference.kind is ReferenceKind.SEGMENT
+            and reference.required
+            and before.media_sequence <= reference.sequence <= before.last_sequence
+            and reference.path not in track.listed
+            for reference in playlist.references
+        ):
+            return True
+        return any(self._rewritten(track.listed[path]) for path in track.revised)
+
+    # taking
+
+    def take(self, taken: Taken) -> list[Record]:
+        """Take a file; returns the records that say so."""
+        records: list[Record] = []
+        self.last_taken_at = max(self.last_taken_at, taken.at)
+        self.identities[taken.path] = taken.identity
+        before = self.files.get(taken.path)
+        if before is not None and before.cid == taken.packed.cid and not self._means_more(taken):
+            records.append(FileSeen(self.number, taken.path, before.version, taken.identity))
+            records += self._bind_waiting(before)
+            return records
+        file = FileVersion(
+            taken.path,
+            before.version + 1 if before else 1,
+            taken.kind,
+            taken.packed.cid,
+            taken.packed.size_bytes,
+            taken.packed.tsize,
+            quiet=taken.quiet,
+        )
+        self.files[taken.path] = file
+        for track in self.tracks.values():
+            track.revise(taken.path)
+        self.confirmations.expect(file.car, file)
+        urgent = taken.kind is FileKind.PLAYLIST or taken.path in self.waiting
+        records.append(
+            FileTaken(
+                self.number,
+                file.path,
+                file.version,
+                file.kind,
+                taken.packed,
+                taken.identity,
+                taken.at,
+                self.targets,
+                urgent,
+            )
+        )
+        records += self._bind_waiting(file)
+        if taken.playlist is not None:
+            records += self._take_playlist(taken, taken.playlist, file)
+        return records
+
+    def carry(self, path: str, earlier: "Session", identity: FileIdentity, at: float) -> list[Record]:
+        """Make a file of the stream's earlier session, unchanged on disk, part of this one without reading it again."""
+        old = earlier.files[path]
+        file = FileVersion(path, 1, old.kind, old.cid, old.size_bytes, old.tsize, held=old.held)
+        self.files[path], self.identities[path] = file, identity
+        self.last_taken_at = max(self.last_taken_at, at)
+        if not old.held:
+            self.confirmations.expect(file.car, file)
+        return [FileCarried(self.number, path, 1, earlier.number, old.version), *self._bind_waiting(file)]
+
+    def confirm(self, car: str, target: str) -> bool:
+        """`target` keeps `car`; true when something became held."""
+        return self.confirmations.confirm(car, target)
+
+    # inside
+
+    def _follows(self, reference: Reference) -> bool:
+        return reference.required or (reference.kind is ReferenceKind.KEY and self.settings.publish_keys)
+
+    def _rewritten(self, interval: Interval) -> bool:
+        """Whether a listed segment has other bytes now, though nothing hints that it was taken before it was finished."""
+        newest = self.files.get(interval.path)
+        return (
+            interval.kind is ReferenceKind.SEGMENT
+            and interval.bound is not None
+            and newest is not interval.bound
+            and not interval.bound.quiet
+        )
+
+    def stale(self, track: Track) -> bool:
+        """Whether a listing of the newest version means another file by now, and may: see `_may_move`."""
+        return any(self._may_move(track.listed[path]) for path in track.revised)
+
+    def _means_more(self, taken: Taken) -> bool:
+        """A playlist whose bytes are unchanged is a new version when it was read again because its listings were stale."""
+        track = self.tracks.get(taken.path)
+        return taken.again and track is not None and self.stale(track)
+
+    def _may_move(self, interval: Interval) -> bool:
+        """Whether unchanged text may come to mean other bytes: an initialization section, or a file taken too early.
+
+        A numbered segment may not: its new bytes belong to a new run of the transcoder.
+        """
+        if self.files.get(interval.path) is interval.bound:
+            return False
+        return interval.kind is ReferenceKind.MAP or interval.bound is None or interval.bound.quiet
+
+    def _reused(self, playlist: str, reference: Reference, file: FileVersion) -> bool:
+        return (
+            reference.kind in _NUMBERED
+            and file.used_by == playlist
+            and file.used_as >= 0
+            and file.used_as != reference.sequence
+        )
+
+    def _take_playlist(self, taken: Taken, playlist: Playlist, file: FileVersion) -> list[Record]:
+        track = self.tracks.get(taken.path)
+        if track is None:
+            track = self.tracks[taken.path] = Track(taken.path)
+        version = PlaylistVersion(
+            file,
+            playlist.kind is PlaylistKind.MULTIVARIANT,
+            playlist.media_sequence,
+            playlist.last_sequence,
+            playlist.target_duration,
+            playlist.endlist,
+        )
+
+        def bind(path: str, reference: Reference) -> FileVersion | None:
+            newest = self.files.get(reference.path)
+            if newest is None or newest.size_bytes < playlist.extents.get(reference.path, 0):
+                return None
+            if self._reused(path, reference, newest) and reference.path not in taken.unchanged:
+                return None
+            interval = track.listed.get(reference.path)
+            if taken.again and interval is not None and not self._may_move(interval):
+                return interval.bound
+            return newest
+
+        difference = track.take(version, playlist.references, self._follows, bind)
+        records: list[Record] = [
+            PlaylistTaken(
+                self.number,
+                taken.path,
+                file.version,
+                version.multivariant,
+                version.media_sequence,
+                version.last_sequence,
+                version.target_duration_s,
+                version.endlist,
+            )
+        ]
+        records += [ReferenceClosed(self.number, track.path, i.path, i.since, file.version) for i in difference.closed]
+        for interval in difference.opened:
+            if interval.bound is None and interval.kind is not ReferenceKind.PLAYLIST:
+                self.waiting.setdefault(interval.path, []).append((track, interval))
+            self._use(track, interval)
+            records.append(
+                ReferenceOpened(
+                    self.number,
+                    track.path,
+                    interval.path,
+                    interval.kind,
+                    interval.sequence,
+                    interval.since,
+                    interval.bound.version if interval.bound else None,
+                )
+            )
+        return records
+
+    def _use(self, track: Track, interval: Interval) -> None:
+        if interval.bound is not None and interval.kind in _NUMBERED:
+            interval.bound.used_by, interval.bound.used_as = track.path, interval.sequence
+
+    def _bind_waiting(self, file: FileVersion) -> list[Record]:
+        records: list[Record] = []
+        for track, interval in self.waiting.pop(file.path, ()):
+            interval.bound = file
+            self._use(track, interval)
+            records.append(ReferenceBound(self.number, track.path, file.path, interval.since, file.version))
+        return records

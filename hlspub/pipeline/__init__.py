@@ -1,0 +1,1 @@
+"""Orchestration, one file a stage: intake, deliver, publish, reconcile."""

@@ -1,0 +1,255 @@
+"""Intake: read each finished file once, pack it into the spool, and write down that it was taken.
+
+Rule: a file's bytes are read once, in a thread; from there on only the CAR counts (P2). What is decided about it is decided
+on the loop, at once and whole, and handed to the journal in that order; `file.taken` is said after the commit.
+
+A playlist waits for the listed files that finished before it and are still being read, so that its listings mean what the
+transcoder meant. Of a playlist that changes more than once a second one version a second is taken, the newest.
+A file that vanished or changed under the reader is not an error: the watcher sees it again. A full disk stops the intake,
+aloud, until there is room; files that are still in the transcoder's directory are then taken.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from hlspub.engine.session import Taken
+from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, StorageError
+from hlspub.hls.classify import classify
+from hlspub.hls.playlist import Playlist
+from hlspub.hls.scan import rescan, scan
+from hlspub.ipld.profile import PROFILES, Profile
+from hlspub.model import Clock, FileIdentity, FileKind, Settled, SettledBy
+from hlspub.pipeline.ports import Store, Watcher, Writer
+from hlspub.pipeline.stream import Stream
+from hlspub.pipeline.wake import Broadcast, Wake
+from hlspub.telemetry.metrics import Metrics
+
+READERS = 4  # files under way at once in one stream; how many are hashed at once is the limiter's matter
+ROOM = 256  # finished files that may wait; beyond, the watcher waits (it keeps one entry a path)
+PLAYLIST_PAUSE_S = 1.0  # one version a second of a playlist
+FULL_DISK_PAUSE_S = 2.0
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Intake:
+    """Takes the files of one stream. `taken` is rung after each commit (the couriers look into the journal)."""
+
+    stream: Stream
+    store: Store
+    journal: Writer
+    clock: Clock
+    metrics: Metrics
+    hashing: anyio.CapacityLimiter
+    taken: Callable[[], None]
+    watcher: Watcher | None = None
+    _waiting: dict[str, Settled] = field(default_factory=dict[str, Settled])
+    _busy: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
+    _scans: dict[str, Playlist] = field(default_factory=dict[str, Playlist])
+    _last_read: dict[str, float] = field(default_factory=dict[str, float])
+    _wake: Wake = field(default_factory=Wake)
+    _moved: Broadcast = field(default_factory=Broadcast)
+    _full: bool = False
+
+    # what the watcher tells (watch.ports.Sink)
+
+    async def settled(self, item: Settled) -> None:
+        """A file is finished; waits while too many are under way."""
+        while len(self._waiting) >= ROOM and item.path not in self._waiting:
+            await self._moved.wait()
+        self._waiting[item.path] = item
+        self.stream.under_way[item.path] = item.identity
+        self._wake.ring()
+
+    def vanished(self, path: str) -> None:
+        """A file left the directory. What was taken of it stays."""
+        self.stream.refused.pop(path, None)
+        if path in self._waiting:
+            del self._waiting[path]
+            self._done(path)
+            self._say_gone(path)
+            self._moved.tell()
+
+    # running
+
+    async def run(self) -> None:
+        """Take files until cancelled."""
+        slots = anyio.CapacityLimiter(READERS)
+        async with anyio.create_task_group() as tasks:
+            while True:
+                item = self._next()
+                if item is None:
+                    await self._wake.wait(self._pause_s())
+                    continue
+                del self._waiting[item.path]
+                self._busy[item.path] = anyio.Event()
+                await slots.acquire_on_behalf_of(item)
+                tasks.start_soon(self._one, item, slots)
+
+    async def drained(self) -> None:
+        """Wait until nothing that was handed over is left."""
+        while self._waiting or self._busy:
+            await self._moved.wait()
+
+    async def reread(self, path: str, at: float) -> None:
+        """At a session's end: look at a playlist once more, for what its listings mean now."""
+        course = self.stream.course
+        if course is None or path not in course.session.identities:
+            return
+        await self._guarded(Settled(path, course.session.identities[path], SettledBy.CLOSED, at), again=True)
+
+    # inside
+
+    def _next(self) -> Settled | None:
+        now = self.clock.monotonic()
+        for path, item in self._waiting.items():
+            if path not in self._busy and self._last_read.get(path, -1e9) + PLAYLIST_PAUSE_S <= now:
+                return item
+        return None
+
+    def _pause_s(self) -> float | None:
+        """Until the first playlist that was read less than a second ago may be read again."""
+        now = self.clock.monotonic()
+        due = [self._last_read[path] + PLAYLIST_PAUSE_S for path in self._waiting if path in self._last_read]
+        return max(min(due) - now, 0.001) if due else None
+
+    async def _one(self, item: Settled, slots: anyio.CapacityLimiter) -> None:
+        try:
+            await self._guarded(item)
+        finally:
+            slots.release_on_behalf_of(item)
+            self._busy.pop(item.path).set()
+            self._done(item.path)
+            self._wake.ring()
+            self._moved.tell()
+
+    async def _guarded(self, item: Settled, *, again: bool = False) -> None:
+        """Take a file; what is expected to go wrong with a file becomes a state and a line in the log."""
+        name = self.stream.name
+        while True:
+            try:
+                await self._take(item, again=again)
+            except FileGone:
+                self._say_gone(item.path)
+            except FileChanged:
+                log.debug(
+                    "file.changed", stream=name, path=item.path
+                )  # it has to settle again, and the watcher will say so
+            except (DataError, PermissionRefused) as why:
+                if self.stream.refuse(item.path, item.identity, str(why)):
+                    self.metrics.segment_refused(name)
+                    log.warning("file.refused", stream=name, path=item.path, reason=str(why), hint=why.hint)
+            except StorageError as why:
+                if not self._full:
+                    self._full = True
+                    log.error(
+                        "intake.stopped", stream=name, reason=str(why), hint=why.hint, retry_in_s=FULL_DISK_PAUSE_S
+                    )
+                await anyio.sleep(FULL_DISK_PAUSE_S)
+                continue
+            else:
+                if self._full:
+                    self._full = False
+                    log.info("intake.resumed", stream=name)
+            return
+
+    async def _take(self, item: Settled, *, again: bool) -> None:
+        carried = self.stream.carried(item.path, item.identity, self.clock.now())
+        if carried is not None:
+            await self.journal.write(carried)
+            return
+        started = self.clock.monotonic()
+        kind = classify(item.path)
+        if kind is FileKind.PLAYLIST:
+            taken = await self._read_playlist(item, again=again)
+        else:
+            packed = await self._thread(self.store.put_file, self._source(item.path), item.identity, self._profile())
+            taken = Taken(item.path, kind, packed, item.identity, self.clock.now(), quiet=item.by is SettledBy.QUIET)
+        await self.commit(taken)
+        took_s = self.clock.monotonic() - started
+        self.metrics.file_taken(self.stream.name, kind, taken.packed.size_bytes, took_s)
+        course = self.stream.course
+        log.debug(
+            "file.taken",
+            stream=self.stream.name,
+            session=course.session.label if course else None,
+            path=item.path,
+            cid=str(taken.packed.cid),
+            size_bytes=taken.packed.size_bytes,
+            took_s=round(self.clock.now() - item.noticed_at, 4),
+        )
+
+    async def commit(self, taken: Taken) -> None:
+        """Decide about a file that was read, make the decision durable, and tell those who wait."""
+        before = self.stream.course
+        records = self.stream.take(taken)
+        begun = self.stream.course is not before and self.stream.course is not None
+        await self.journal.write(records)
+        self.taken()
+        if begun and self.watcher is not None and self.stream.last is not None:
+            # What the last session took may belong to this one too: its playlists are read again, and say so.
+            self.watcher.release([path for path in self.stream.last.tracks if path != taken.path])
+        if taken.playlist is not None:
+            self._scans[taken.path] = taken.playlist
+            if self.watcher is not None and self.stream.course is not None:
+                self.watcher.release(list(self.stream.course.session.waiting))
+
+    async def _read_playlist(self, item: Settled, *, again: bool) -> Taken:
+        self._last_read[item.path] = self.clock.monotonic()
+        source, before = self._source(item.path), self._scans.get(item.path)
+
+        def read() -> tuple[bytes, Playlist]:
+            data = self.store.read_settled(source, item.identity, self.stream.plan.playlist_size)
+            return data, scan(data, item.path) if before is None else rescan(data, item.path, before)
+
+        data, playlist = await self._thread(read)
+        packed = await self._thread(self.store.put_data, data, self._profile())
+        for path in [path for path in self._busy if path != item.path and path in playlist.references.paths]:
+            if (under_way := self._busy.get(path)) is not None:
+                await under_way.wait()
+        taken = Taken(
+            item.path, FileKind.PLAYLIST, packed, item.identity, self.clock.now(), playlist=playlist, again=again
+        )
+        suspects = self.stream.course.session.suspects(item.path, playlist) if self.stream.course else []
+        return replace(taken, unchanged=await self._unchanged(suspects)) if suspects else taken
+
+    async def _unchanged(self, paths: list[str]) -> frozenset[str]:
+        known = {path: self.stream.known(path) for path in paths}
+
+        def look() -> frozenset[str]:
+            return frozenset(path for path, identity in known.items() if _identity(self._source(path)) == identity)
+
+        return await anyio.to_thread.run_sync(look)
+
+    async def _thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await anyio.to_thread.run_sync(function, *arguments, limiter=self.hashing)
+
+    def _profile(self) -> Profile:
+        course = self.stream.course
+        return PROFILES[(course.session.settings if course else self.stream.plan.tree).profile]
+
+    def _source(self, path: str) -> Path:
+        return self.stream.plan.directory / path
+
+    def _done(self, path: str) -> None:
+        """The path is no longer under way, unless a newer state of it waits already."""
+        if path not in self._waiting:
+            self.stream.under_way.pop(path, None)
+
+    def _say_gone(self, path: str) -> None:
+        log.warning("file.vanished", stream=self.stream.name, path=path, hint="It was deleted before it could be read.")
+
+
+def _identity(path: Path) -> FileIdentity | None:
+    try:
+        return FileIdentity.of(path.stat())
+    except OSError:
+        return None

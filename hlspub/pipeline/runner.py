@@ -1,0 +1,52 @@
+"""One stream's tasks, and the orders that the daemon and its users give it."""
+
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskStatus
+
+from hlspub.engine.course import Course
+from hlspub.engine.life import Event, Life
+from hlspub.pipeline.ending import Ending, wait_announced
+from hlspub.pipeline.intake import Intake
+from hlspub.pipeline.publish import Publisher
+from hlspub.pipeline.stream import Stream
+from hlspub.watch.directory import DirectoryWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs one stream."""
+
+    stream: Stream
+    watch: DirectoryWatch
+    intake: Intake
+    publisher: Publisher
+    ending: Ending
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Follow the directory until cancelled; started when its first scan was taken in."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.intake.run)
+            tasks.start_soon(self.publisher.run)
+            await tasks.start(self.watch.run)
+            course = self.stream.course
+            if course is not None and course.life is Life.ENDING:
+                tasks.start_soon(self.ending.collect, course)  # the end that a crash interrupted
+            tasks.start_soon(self.ending.run)
+            task_status.started()
+
+    async def end(self, event: Event, wait_s: float | None) -> tuple[Course | None, bool]:
+        """End the running session; returns it, and whether its final root is announced within `wait_s`."""
+        course = await self.ending.end(event)
+        if course is None:
+            course = self.stream.ending[-1] if self.stream.ending else None
+        if course is None or wait_s is None:
+            return course, False
+        return course, await wait_announced(self.stream, course, wait_s)
+
+    async def drain(self) -> None:
+        """Take what is finished, and publish one ordinary root of it. The session stays open."""
+        await self.watch.rescan()
+        await self.intake.drained()
+        await self.publisher.tick()

@@ -1,0 +1,86 @@
+"""The journal and the stores as the rest of the house reads them: the delivery queue, and blocks by their CID."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hlspub.errors import StorageError
+from hlspub.ipld.cid import Cid
+from hlspub.ipld.walk import read_file, stream_async
+from hlspub.journal.deliveries import DeliveryReads
+from hlspub.journal.reader import JournalReader, JournalReads
+from hlspub.journal.values import Backlog, PendingShard
+
+
+@dataclass(frozen=True, slots=True)
+class JournalQueue:
+    """The journal as the couriers' queue (`pipeline.ports.Queue`)."""
+
+    reads: JournalReads
+
+    async def pending_shards(self, target: str, now: float, limit: int) -> Sequence[PendingShard]:
+        """Shards that are due."""
+        return await self.reads.run(DeliveryReads.pending_shards, target, now, limit)
+
+    async def next_try_at(self, target: str) -> float | None:
+        """When the next shard is due."""
+        return await self.reads.run(DeliveryReads.next_try_at, target)
+
+    async def delivered(self, keys: Iterable[str]) -> set[str]:
+        """CARs that no target waits for."""
+        return await self.reads.run(DeliveryReads.delivered, keys)
+
+    async def backlog(self, target: str) -> int:
+        """How many CARs the target has not confirmed."""
+        return (await self.waiting(target)).cars
+
+    async def waiting(self, target: str) -> Backlog:
+        """What the target has not confirmed."""
+        return await self.reads.run(DeliveryReads.backlog, target)
+
+
+class CarReader(Protocol):
+    """A store of CARs, read."""
+
+    def has(self, key: str) -> bool:
+        """Whether the CAR is there."""
+        ...
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """Bytes of a CAR."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBlocks:
+    """Blocks from the local stores, found through the journal's index. `stores` are tried in their order."""
+
+    reads: JournalReads
+    stores: tuple[CarReader, ...]
+
+    async def get(self, cid: Cid) -> bytes | None:
+        """A whole block, None when no store has it."""
+        return await self.reads.run(self._get, cid)
+
+    async def read(self, cid: Cid) -> bytes:
+        """A whole file, for one that is small.
+
+        Raises:
+            StorageError: a block of it is gone.
+        """
+        return b"".join([bytes(part) async for part in stream_async(read_file(cid), self._have)])
+
+    async def _have(self, cid: Cid) -> bytes:
+        data = await self.get(cid)
+        if data is None:
+            raise StorageError(
+                f"the local store has lost block {cid}", hint="Run `hlspub verify` on the stream's root."
+            )
+        return data
+
+    def _get(self, reader: JournalReader, cid: Cid) -> bytes | None:
+        for spot in reader.find_block(cid):
+            for store in self.stores:
+                if store.has(spot.car_key):
+                    return store.read(spot.car_key, spot.offset, spot.length)
+        return None

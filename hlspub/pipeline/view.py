@@ -1,0 +1,119 @@
+"""What people and the gateway see: streams, their roots, the status of everything."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from hlspub.engine.course import Course
+from hlspub.gateway.ports import LiveRoot
+from hlspub.journal.reader import JournalReads
+from hlspub.journal.status import StatusReads
+from hlspub.model import Clock, Publication
+from hlspub.pipeline.deliver import Courier
+from hlspub.pipeline.runner import Runner
+from hlspub.pipeline.stream import Stream
+from hlspub.pipeline.wake import Broadcast
+
+Json = dict[str, object]
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """The gateway's `Streams`, and the answer to `hlspub status`. `base_url` is None when no gateway runs."""
+
+    runners: Mapping[str, Runner]
+    couriers: Sequence[Courier]
+    reads: JournalReads
+    clock: Clock
+    base_url: Callable[[], str | None]
+    version: int = 0
+    changes: Broadcast = field(default_factory=Broadcast)
+
+    def tell(self) -> None:
+        """Something that `status` or `roots` tell is different."""
+        self.version += 1
+        self.changes.tell()
+
+    def names(self) -> Sequence[str]:
+        """The streams, in the configuration's order."""
+        return list(self.runners)
+
+    def roots(self, stream: str) -> Sequence[LiveRoot] | None:
+        """The announced roots that are kept, newest first."""
+        runner = self.runners.get(stream)
+        return None if runner is None else [_live(publication) for publication in runner.stream.published]
+
+    async def changed(self, seen: int) -> int:
+        """Wait until the version is not `seen`."""
+        while self.version == seen:
+            await self.changes.wait()
+        return self.version
+
+    async def status(self) -> Json:
+        """The journal's answer, and what only the running daemon knows."""
+        answer = cast("Json", await self.reads.run(StatusReads.status, self.clock.now()))
+        streams = cast("list[Json]", answer["streams"])
+        answer["streams"] = [
+            one | self._stream(self.runners[name].stream)
+            for one in streams
+            if (name := str(one["name"])) in self.runners
+        ]
+        couriers = {courier.target.name: courier for courier in self.couriers}
+        saved = {str(one["name"]): one for one in cast("list[Json]", answer["targets"])}
+        answer["targets"] = [saved.get(name, _no_backlog(name)) | self._target(one) for name, one in couriers.items()]
+        return answer
+
+    def _stream(self, stream: Stream) -> Json:
+        course = stream.course or (stream.ending[-1] if stream.ending else None)
+        newest = stream.published[0] if stream.published else None
+        base = self.base_url()
+        shown: Json = {
+            "state": _state(stream, course),
+            "refused": [{"path": path, "reason": why} for path, (_, why) in list(stream.refused.items())[:20]],
+            "waiting_for": [
+                {"playlist": path, "absent": absent} for path, absent in (course.held_back() if course else [])
+            ],
+            "candidates": list(course.candidates) if course else [],
+            "entry_url": f"{base}/live/{stream.name}/{newest.entry}" if base and newest else None,
+        }
+        return shown
+
+    def _target(self, courier: Courier) -> Json:
+        now, target = self.clock.now(), courier.target
+        shown: Json = {"kind": target.kind, "required": target.name in courier.required}
+        if not courier.well:
+            shown |= {
+                "state": "degraded",
+                "error": courier.reason,
+                "next_try_in_seconds": max(0.0, courier.resume_at - now),
+            }
+        return shown
+
+
+def _state(stream: Stream, course: Course | None) -> str:
+    if course is None:
+        return "ended" if stream.last is not None else "waiting"
+    return "needs_entry" if course.entry is None and course.candidates else course.life.value
+
+
+def _live(publication: Publication) -> LiveRoot:
+    return LiveRoot(
+        publication.root,
+        publication.entry,
+        publication.seq,
+        publication.published_at,
+        publication.final,
+        publication.session,
+    )
+
+
+def _no_backlog(name: str) -> Json:
+    return {
+        "name": name,
+        "state": "ok",
+        "backlog_cars": 0,
+        "backlog_bytes": 0,
+        "oldest_pending_seconds": None,
+        "error": None,
+        "next_try_in_seconds": None,
+    }

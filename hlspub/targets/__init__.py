@@ -1,0 +1,1 @@
+"""One file a place that keeps CARs, behind one small port."""
