@@ -5,9 +5,8 @@ data directory while they run.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -16,14 +15,12 @@ import structlog
 from anyio.abc import TaskStatus
 
 from hlspub import __version__
-from hlspub.config.change import diff, tree_settings, without_restart
+from hlspub.config.change import diff, without_restart
 from hlspub.config.load import load
 from hlspub.config.model import Config
 from hlspub.config.model import Stream as ConfiguredStream
 from hlspub.daemon import Daemon
-from hlspub.engine.files import Quorum
-from hlspub.engine.settings import Retention, TreeSettings
-from hlspub.errors import HlspubError, PermissionRefused, StorageError
+from hlspub.errors import ExitCode, PermissionRefused, StorageError, one_error
 from hlspub.gateway.app import Gateway
 from hlspub.gateway.control import serve_control
 from hlspub.gateway.serve import serve
@@ -36,13 +33,16 @@ from hlspub.model import FileKind, Publication
 from hlspub.pipeline.deliver import Courier
 from hlspub.pipeline.edits import Editor
 from hlspub.pipeline.ending import Ending
+from hlspub.pipeline.gaps import Gaps
 from hlspub.pipeline.intake import Intake
+from hlspub.pipeline.notices import notices
 from hlspub.pipeline.once import Progress, publish_once
+from hlspub.pipeline.plans import plan_of, quorum_of
 from hlspub.pipeline.publish import Publisher
 from hlspub.pipeline.reconcile import Remembered, remember
 from hlspub.pipeline.runner import Runner
 from hlspub.pipeline.shelf import JournalQueue, LocalBlocks
-from hlspub.pipeline.stream import Stream, StreamPlan
+from hlspub.pipeline.stream import Stream
 from hlspub.pipeline.view import View
 from hlspub.records import StreamDeclared
 from hlspub.spool.publications import FILE_NAME, PublicationLog, PublishedLine
@@ -53,19 +53,11 @@ from hlspub.telemetry.log import configure
 from hlspub.telemetry.metrics import Metrics
 from hlspub.telemetry.systemd import Notifier, watchdog_interval_s
 from hlspub.watch.directory import DirectoryWatch
-from hlspub.watch.ports import (
-    FellBackToPoll,
-    Names,
-    Notice,
-    ObserverRestarted,
-    Overflowed,
-    PathSkipped,
-    RootMissing,
-    ScanFinished,
-)
+from hlspub.watch.ports import Names
 
 JOURNAL = "journal.sqlite"
 CONTROL = "control.sock"
+LEFT = 130  # exit code of a daemon that was told twice to stop
 READERS = 2  # journal connections for the gateway and the couriers
 
 log = structlog.get_logger()
@@ -128,7 +120,11 @@ class House:
                 )
                 for r in reader.kept_roots(name, since)
             ]
-            return remember(reader, name, targets, quorum, plan.tree.entry), kept, reader.last_seq(name)
+            return (
+                remember(reader, name, targets, quorum, entry=plan.tree.entry, now=self.clock.now()),
+                kept,
+                reader.last_seq(name),
+            )
 
         remembered, published, seq = await self.reads.run(look_up)
         stream = Stream(plan, targets, quorum, self.journal.next_session, seq)
@@ -142,7 +138,7 @@ class House:
             intake,
             clock=self.clock,
             names=Names(is_temporary, lambda path: classify(path) is FileKind.PLAYLIST, rendition_of),
-            notify=self._noticed(name),
+            notify=notices(name, self.metrics),
             mode=self.config.stream[name].watch,
             settle_s=plan.settle_s,
             rescan_s=plan.rescan_s,
@@ -152,23 +148,8 @@ class House:
         publisher = Publisher(
             stream, self.spool, self.journal, self.clock, self.metrics, self.couriers, self, ending.finalise
         )
-        return Runner(stream, watch, intake, publisher, ending)
-
-    def _noticed(self, stream: str) -> Callable[[Notice], None]:
-        def notice(what: Notice) -> None:
-            said = {field.name: getattr(what, field.name) for field in fields(what)}
-            if isinstance(what, ScanFinished):
-                self.metrics.watch_rescanned()
-                log.debug(what.event, stream=stream, **said)
-                return
-            if isinstance(what, Overflowed):
-                self.metrics.watch_overflowed()
-            elif isinstance(what, ObserverRestarted):
-                self.metrics.watch_restarted()
-            loud = isinstance(what, Overflowed | ObserverRestarted | RootMissing | FellBackToPoll | PathSkipped)
-            (log.warning if loud else log.info)(what.event, stream=stream, **said)
-
-        return notice
+        gaps = Gaps(stream, editor, self.clock, self.metrics)
+        return Runner(stream, watch, intake, publisher, ending, gaps)
 
     async def reload(self, path: Path | None, daemon: Daemon) -> None:
         """Read the configuration again; what needs a restart says so and keeps its old value."""
@@ -200,55 +181,28 @@ class House:
         )
 
 
-def plan_of(config: Config, name: str) -> StreamPlan:
-    """A stream's plan."""
-    stream, shape = config.stream[name], tree_settings(config, name)
-    return StreamPlan(
-        name,
-        stream.path,
-        TreeSettings(
-            profile=str(shape["profile"]),
-            layout=stream.layout,
-            entry=stream.entry,
-            retention=Retention(stream.retention),
-            include=stream.include,
-            publish_keys=stream.publish_keys,
-        ),
-        publish_interval_s=stream.publish_interval,
-        end_on=frozenset(stream.end_on),
-        idle_s=stream.idle,
-        settle_s=stream.settle,
-        rescan_s=stream.rescan,
-        playlist_size=config.limits.playlist_size,
-        keep_roots_s=config.publish.keep_roots,
-    )
-
-
-def quorum_of(config: Config) -> Quorum:
-    """Which targets a root waits for."""
-    return Quorum(frozenset(config.required_targets()), config.confirmations_needed())
-
-
 def run(config: Config, config_path: Path | None) -> int:
     """The daemon; returns its exit code."""
     configure(config.log_format, config.log_level)
     with one_error():
-        anyio.run(_run, config, config_path)
-    return 0
+        return anyio.run(_run, config, config_path)
 
 
-async def _run(config: Config, config_path: Path | None) -> None:
+async def _run(config: Config, config_path: Path | None) -> int:
     clock, notifier = SystemClock(), Notifier.from_environ(os.environ)
     prepare_data_dir(config.data_dir)
     with InstanceLock(config.data_dir, clock.now()), notifier:
         metrics = Metrics(__version__)
         address: list[str | None] = [None]
 
+        daemons: list[Daemon] = []
+
         async def use(house: House) -> None:
-            daemon = daemon_of(house, config_path, notifier, address)
-            await daemon.run()
+            daemons.append(daemon_of(house, config_path, notifier, address))
+            await daemons[0].run()
 
         await with_house(config, clock, metrics, lambda: address[0], use)
+    return LEFT if daemons[0].left else ExitCode.OK
 
 
 def daemon_of(house: House, config_path: Path | None, notifier: Notifier, address: list[str | None]) -> Daemon:
@@ -399,25 +353,6 @@ def publish(directory: Path, config: Config, *, name: str, progress: Callable[[P
     once = stream.model_copy(update={"path": directory.absolute(), "publish_interval": None, "end_on": ()})
     with one_error():
         return anyio.run(_publish, config.model_copy(update={"stream": {name: once}}), name, progress)
-
-
-@contextmanager
-def one_error() -> Generator[None]:
-    """Let an expected error out of the task groups that it passed through; groups that hold a bug stay whole.
-
-    Raises:
-        HlspubError: the first of those that were raised at the same time.
-    """
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        expected, bugs = group.split(HlspubError)
-        if bugs is not None or expected is None:
-            raise
-        first: BaseException = expected
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from group
 
 
 async def _publish(config: Config, name: str, progress: Callable[[Progress], None]) -> dict[str, object]:

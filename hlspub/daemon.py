@@ -64,6 +64,7 @@ class Daemon:
     address: str | None = None
     reasons: list[str] = field(default_factory=list[str])  # why the process is not alive, empty: it is
     started: bool = False
+    left: bool = False  # told twice to stop, so the drain was cut short
     _tasks: TaskGroup | None = None
     _scopes: dict[str, anyio.CancelScope] = field(default_factory=dict[str, anyio.CancelScope])
 
@@ -116,6 +117,7 @@ class Daemon:
         async for number in signals:
             if number in (signal.SIGTERM, signal.SIGINT):
                 if stopping:
+                    self.left = True
                     log.warning("daemon.left", reason=f"a second {number.name}")
                     self._tasks.cancel_scope.cancel()
                     return

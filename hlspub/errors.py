@@ -20,6 +20,8 @@ Anything else that is raised is a bug: the process ends with 70 and the journal 
 Every error carries `hint`, one sentence that tells the reader what to do.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -130,3 +132,22 @@ class TargetError(HlspubError):
     def __init__(self, message: str, *, retry_s: float | None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_s = retry_s
+
+
+@contextmanager
+def one_error() -> Generator[None]:
+    """Let an expected error out of the task groups that it passed through; groups that hold a bug stay whole.
+
+    Raises:
+        HlspubError: the first of those that were raised at the same time.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split(HlspubError)
+        if bugs is not None or expected is None:
+            raise
+        first: BaseException = expected
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group

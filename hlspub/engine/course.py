@@ -5,6 +5,7 @@ and tells it what happened.
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from hlspub.engine.life import Event, Life, after
 from hlspub.engine.session import Session
@@ -77,12 +78,14 @@ class Course:
         """The newest consistent picture; None while there is no entry or nothing is ready."""
         return None if self.entry is None else self.tree.choose(self.entry)
 
-    def absent(self, track: Track) -> list[str]:
-        """Listed media files of the newest version that were never taken."""
+    def absent(self, track: Track, *, listed_before: float = inf) -> list[str]:
+        """Listed media files of the newest version that were never taken, listed at that time at the latest."""
+        recent = {version.number for version in track.versions if version.at > listed_before}
         return [
             interval.path
             for interval in track.unmet
             if interval.bound is None
+            and interval.since not in recent
             and interval.covers(track.newest.number)
             and interval.kind in (ReferenceKind.SEGMENT, ReferenceKind.MAP, ReferenceKind.PART)
         ]

@@ -65,6 +65,7 @@ class Session:
     files: dict[str, FileVersion] = field(default_factory=dict[str, FileVersion])
     identities: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])
     tracks: dict[str, Track] = field(default_factory=dict[str, Track])
+    lost: set[str] = field(default_factory=set[str])  # listed files that were declared lost and have not come since
     waiting: dict[str, list[tuple[Track, Interval]]] = field(default_factory=dict[str, list[tuple[Track, Interval]]])
     confirmations: Confirmations = field(init=False)
 
@@ -120,6 +121,7 @@ class Session:
         records: list[Record] = []
         self.last_taken_at = max(self.last_taken_at, taken.at)
         self.identities[taken.path] = taken.identity
+        self.lost.discard(taken.path)
         before = self.files.get(taken.path)
         if before is not None and before.cid == taken.packed.cid and not self._means_more(taken):
             records.append(FileSeen(self.number, taken.path, before.version, taken.identity))
@@ -223,6 +225,7 @@ class Session:
             playlist.last_sequence,
             playlist.target_duration,
             playlist.endlist,
+            taken.at,
         )
 
         def bind(path: str, reference: Reference) -> FileVersion | None:

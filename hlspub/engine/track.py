@@ -63,6 +63,7 @@ class PlaylistVersion:
     last_sequence: int
     target_duration_s: float
     endlist: bool
+    at: float = 0.0  # when it was taken
 
     @property
     def number(self) -> int:

@@ -5,7 +5,7 @@ recovery know nothing of edits. The text to edit is read back from the store: th
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.to_thread
@@ -29,17 +29,23 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Editor:
-    """Makes edited versions of playlists. `read` fetches a file's bytes from the store."""
+    """Makes edited versions of playlists. `read` fetches a file's bytes from the store; `texts` are those that were made."""
 
     store: Store
     journal: Writer
     clock: Clock
     read: Callable[[Cid], Awaitable[bytes]]
     taken: Callable[[], None]
+    texts: set[Cid] = field(default_factory=set[Cid])
+
+    def edited(self, track: Track) -> bool:
+        """Whether the newest version is an edited one, so that the transcoder's own text may be worth another look."""
+        return track.newest.file.cid in self.texts
 
     async def edit(self, course: Course, track: Track, lost: list[str], *, endlist: bool) -> None:
         """Take an edited copy of the track's newest version into its session."""
-        text = await self.read(track.newest.file.cid)
+        newest = track.newest
+        text = await self.read(newest.file.cid)
         edited = mark_gaps(text, track.path, frozenset(lost))
         if endlist:
             edited = add_endlist(edited)
@@ -53,7 +59,10 @@ class Editor:
             except StorageError as why:
                 log.error("publishing.stopped", stream=course.session.stream, reason=str(why), hint=why.hint)
                 await anyio.sleep(FULL_DISK_PAUSE_S)
+        if track.newest is not newest:
+            return  # the transcoder was faster; whoever asked looks again
         session = course.session
+        self.texts.add(packed.cid)
         taken = Taken(
             track.path,
             FileKind.PLAYLIST,

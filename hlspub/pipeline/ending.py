@@ -14,9 +14,9 @@ import structlog
 
 from hlspub.engine.course import Course
 from hlspub.engine.life import Event, Life
-from hlspub.engine.track import Track
 from hlspub.model import Clock
 from hlspub.pipeline.edits import Editor
+from hlspub.pipeline.gaps import say_lost
 from hlspub.pipeline.intake import Intake
 from hlspub.pipeline.ports import Watcher, Writer
 from hlspub.pipeline.stream import Stream
@@ -80,7 +80,7 @@ class Ending:
         await self.watcher.rescan()
         await self.intake.drained()
         for track in list(course.session.tracks.values()):
-            if course.session.stale(track):
+            if course.session.stale(track) or self.editor.edited(track):
                 await self.intake.reread(track.path, self.clock.now())
         if self.stream.course is course:
             self.stream.detach()
@@ -89,22 +89,9 @@ class Ending:
         """Make the newest playlists of a session that takes no more files ones that a player can finish."""
         for track in course.reached():
             lost = course.absent(track)
-            if lost:
-                self._say_lost(course, track, lost)
+            say_lost(course, track, lost, self.metrics)
             if lost or not track.newest.endlist:
                 await self.editor.edit(course, track, lost, endlist=True)
-
-    def _say_lost(self, course: Course, track: Track, lost: list[str]) -> None:
-        for path in lost:
-            self.metrics.segment_lost(self.stream.name)
-            log.error(
-                "segment.lost",
-                stream=self.stream.name,
-                session=course.session.label,
-                playlist=track.path,
-                path=path,
-                hint="It was listed and never appeared; the published playlist says EXT-X-GAP in its place.",
-            )
 
 
 async def wait_announced(stream: Stream, course: Course, timeout_s: float) -> bool:

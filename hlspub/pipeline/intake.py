@@ -21,6 +21,7 @@ import structlog
 from hlspub.engine.session import Taken
 from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, StorageError
 from hlspub.hls.classify import classify
+from hlspub.hls.edit import mark_gaps
 from hlspub.hls.playlist import Playlist
 from hlspub.hls.scan import rescan, scan
 from hlspub.ipld.profile import PROFILES, Profile
@@ -206,9 +207,15 @@ class Intake:
         self._last_read[item.path] = self.clock.monotonic()
         source, before = self._source(item.path), self._scans.get(item.path)
 
+        lost = frozenset(self.stream.course.session.lost) if self.stream.course else frozenset[str]()
+
         def read() -> tuple[bytes, Playlist]:
             data = self.store.read_settled(source, item.identity, self.stream.plan.playlist_size)
-            return data, scan(data, item.path) if before is None else rescan(data, item.path, before)
+            playlist = scan(data, item.path) if before is None else rescan(data, item.path, before)
+            if lost.isdisjoint(playlist.references.paths):
+                return data, playlist
+            data = mark_gaps(data, item.path, lost)
+            return data, scan(data, item.path)
 
         data, playlist = await self._thread(read)
         packed = await self._thread(self.store.put_data, data, self._profile())

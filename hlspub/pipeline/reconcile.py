@@ -69,12 +69,14 @@ class Remembered:
     last: Session | None
 
 
-def remember(history: History, stream: str, targets: tuple[str, ...], quorum: Quorum, entry: str) -> Remembered:
-    """Rebuild a stream's unfinished sessions; blocking, run in a thread."""
+def remember(
+    history: History, stream: str, targets: tuple[str, ...], quorum: Quorum, *, entry: str, now: float
+) -> Remembered:
+    """Rebuild a stream's unfinished sessions; blocking, run in a thread. What is absent counts as listed `now`."""
     courses: list[Course] = []
     last: Session | None = None
     for saved in reversed(history.sessions(stream, 16)):
-        newest = _Rebuilding(history, saved, targets, quorum)
+        newest = _Rebuilding(history, saved, targets, quorum, now)
         if saved.state is SessionState.ENDED:
             last = newest.session
             continue
@@ -87,8 +89,10 @@ def remember(history: History, stream: str, targets: tuple[str, ...], quorum: Qu
 class _Rebuilding:
     """One session on its way back from the journal."""
 
-    def __init__(self, history: History, saved: SavedSession, targets: tuple[str, ...], quorum: Quorum) -> None:
-        self.history, self.saved = history, saved
+    def __init__(
+        self, history: History, saved: SavedSession, targets: tuple[str, ...], quorum: Quorum, now: float
+    ) -> None:
+        self.history, self.saved, self.now = history, saved, now
         self.missing = history.unconfirmed(saved.id)
         self.files: dict[tuple[str, int], FileVersion] = {}
         self.session = Session(
@@ -128,6 +132,7 @@ class _Rebuilding:
                     playlist.last_sequence,
                     playlist.target_duration_s,
                     playlist.endlist,
+                    self.now,
                 )
             )
         roots = self.history.roots(self.saved.id, 1)

@@ -8,6 +8,7 @@ from anyio.abc import TaskStatus
 from hlspub.engine.course import Course
 from hlspub.engine.life import Event, Life
 from hlspub.pipeline.ending import Ending, wait_announced
+from hlspub.pipeline.gaps import Gaps
 from hlspub.pipeline.intake import Intake
 from hlspub.pipeline.publish import Publisher
 from hlspub.pipeline.stream import Stream
@@ -23,6 +24,7 @@ class Runner:
     intake: Intake
     publisher: Publisher
     ending: Ending
+    gaps: Gaps
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Follow the directory until cancelled; started when its first scan was taken in."""
@@ -34,6 +36,7 @@ class Runner:
             if course is not None and course.life is Life.ENDING:
                 tasks.start_soon(self.ending.collect, course)  # the end that a crash interrupted
             tasks.start_soon(self.ending.run)
+            tasks.start_soon(self.gaps.run)
             task_status.started()
 
     async def end(self, event: Event, wait_s: float | None) -> tuple[Course | None, bool]:

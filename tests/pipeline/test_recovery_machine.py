@@ -130,7 +130,7 @@ class Streams(RuleBasedStateMachine):
         before = (old.course.last_root, old.course.entry, picture(old), old.session.identities)
         held = {path for path, file in old.session.files.items() if file.held}
         quorum = Quorum(frozenset({TARGET}), 1)
-        remembered = remember(self.reader, "main", (TARGET,), quorum, "auto")
+        remembered = remember(self.reader, "main", (TARGET,), quorum, entry="auto", now=1e9)
         (old.course,) = remembered.courses
         assert (old.course.last_root, old.course.entry, picture(old), old.session.identities) == before
         assert held <= {path for path, file in old.session.files.items() if file.held}

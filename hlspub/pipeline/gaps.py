@@ -1,0 +1,78 @@
+"""Lost files: what a playlist listed and nobody will ever see must not hold the stream back.
+
+Rule (DESIGN, "References"): a listed media file that is still absent `GAP_AFTER` target durations after it was listed is
+declared lost: `segment.lost` is logged, and from then on the published copy of that playlist says EXT-X-GAP before it
+(RFC 8216bis §4.4.4.7), so that players step over it. Should the file come after all, later versions list it as they are.
+"""
+
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from hlspub.engine.course import Course
+from hlspub.engine.track import Track
+from hlspub.model import Clock
+from hlspub.pipeline.edits import Editor
+from hlspub.pipeline.stream import Stream
+from hlspub.telemetry.metrics import Metrics
+
+GAP_AFTER = 3.0  # target durations
+SHORTEST_S = 2.0  # for playlists that claim next to no target duration
+LOOK_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Declares the lost files of one stream's running session."""
+
+    stream: Stream
+    editor: Editor
+    clock: Clock
+    metrics: Metrics
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await anyio.sleep(LOOK_S)
+            course = self.stream.course
+            if course is not None:
+                await self.look(course)
+
+    async def look(self, course: Course) -> None:
+        """Declare what has been absent for too long."""
+        for track in course.reached():
+            patience_s = max(SHORTEST_S, GAP_AFTER * track.newest.target_duration_s)
+            lost = await self._missing(course.absent(track, listed_before=self.clock.now() - patience_s))
+            if lost and course is self.stream.course:
+                say_lost(course, track, lost, self.metrics)
+                course.session.lost.update(lost)
+                await self.editor.edit(course, track, lost, endlist=False)
+
+    async def _missing(self, paths: list[str]) -> list[str]:
+        """Those that are not there at all: a file that is still being written is late, not lost."""
+        directory = self.stream.plan.directory
+
+        def look() -> list[str]:
+            return [path for path in paths if not (directory / path).exists()]
+
+        return await anyio.to_thread.run_sync(look) if paths else []
+
+
+def say_lost(course: Course, track: Track, lost: list[str], metrics: Metrics) -> None:
+    """Log and count each lost file, once."""
+    for path in lost:
+        if path in course.session.lost:
+            continue
+        metrics.segment_lost(course.session.stream)
+        log.error(
+            "segment.lost",
+            stream=course.session.stream,
+            session=course.session.label,
+            playlist=track.path,
+            path=path,
+            hint="It was listed and never appeared; the published playlist says EXT-X-GAP in its place.",
+        )
