@@ -5,7 +5,7 @@ data directory while they run.
 """
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,13 @@ from hlspub.pipeline.plans import plan_of, quorum_of
 from hlspub.pipeline.publish import Publisher
 from hlspub.pipeline.reconcile import Remembered, remember
 from hlspub.pipeline.runner import Runner
-from hlspub.pipeline.shelf import JournalQueue, LocalBlocks
+from hlspub.pipeline.shelf import JournalQueue, Leftovers, LocalBlocks
 from hlspub.pipeline.stream import Stream
 from hlspub.pipeline.view import View
 from hlspub.records import StreamDeclared
 from hlspub.spool.publications import FILE_NAME, PublicationLog, PublishedLine
 from hlspub.spool.store import CarStore
+from hlspub.targets.base import Target
 from hlspub.targets.local import LocalTarget
 from hlspub.telemetry.clock import SystemClock
 from hlspub.telemetry.log import configure
@@ -131,7 +132,16 @@ class House:
         stream.published.extend(published)
         stream.remember(remembered.courses, remembered.last)
         editor = Editor(self.spool, self.journal, self.clock, self.blocks.read, self.ring_couriers)
-        intake = Intake(stream, self.spool, self.journal, self.clock, self.metrics, self.hashing, self.ring_couriers)
+        intake = Intake(
+            stream,
+            self.spool,
+            self.journal,
+            self.clock,
+            self.metrics,
+            self.hashing,
+            self.ring_couriers,
+            Leftovers(self.reads, self.spool).drop,
+        )
         watch = DirectoryWatch(
             plan.directory,
             stream,
@@ -166,6 +176,9 @@ class House:
             )
         config = without_restart(self.config, new).model_copy(update={"target": self.config.target})
         self.config = config
+        configure(config.log_format, config.log_level)
+        self.hashing.total_tokens = config.limits.hash_threads
+        daemon.drain_timeout_s = config.limits.drain_timeout
         for name in change.streams_removed:
             daemon.stop_stream(name)
         for name, runner in self.runners.items():
@@ -268,12 +281,23 @@ class Commands:
         return await self.daemon.end(stream, wait_s)
 
 
+def targets_of(config: Config, spool: CarStore, store: CarStore) -> Sequence[Target]:
+    """The configured targets, by their kind."""
+
+    def adopt(key: str) -> None:
+        store.adopt(key, spool)
+
+    return [LocalTarget(name, store, adopt) for name in config.target]
+
+
 async def with_house(
     config: Config,
     clock: SystemClock,
     metrics: Metrics,
     address: Callable[[], str | None],
     use: Callable[[House], Awaitable[None]],
+    *,
+    targets: Callable[[Config, CarStore, CarStore], Sequence[Target]] = targets_of,
 ) -> None:
     """Open the data directory, build what all streams share, use it, and close in the right order."""
     data_dir = config.data_dir
@@ -301,9 +325,8 @@ async def with_house(
         view,
         address,
     )
-    for name in config.target:
-        target = LocalTarget(name, store, lambda key: store.adopt(key, spool))
-        metrics.add_target(name)
+    for target in targets(config, spool, store):
+        metrics.add_target(target.name)
         couriers.append(
             Courier(
                 target,
@@ -317,6 +340,7 @@ async def with_house(
             )
         )
     try:
+        await Leftovers(reads, spool).sweep()
         await use(house)
     finally:
         await journal.close()

@@ -10,6 +10,7 @@ exceptions keep old text from new bytes and new text from old bytes:
   (a transcoder that wraps its names): the listing waits for the next version.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hlspub.engine.files import Confirmations, FileVersion, Quorum
@@ -36,7 +37,7 @@ class Taken:
     """A file that intake has read.
 
     `quiet`: taken without a closing event. `unchanged`: of the paths that `suspects` named, those whose file on disk is
-    still the one that was taken. `again`: re-read at a session's end.
+    still the one that was taken. `again`: not a new text of the transcoder (re-read at the end, or edited here).
     """
 
     path: str
@@ -66,6 +67,7 @@ class Session:
     identities: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])
     tracks: dict[str, Track] = field(default_factory=dict[str, Track])
     lost: set[str] = field(default_factory=set[str])  # listed files that were declared lost and have not come since
+    has_lost: bool = False  # a file was declared lost at some time, so some text may say EXT-X-GAP
     waiting: dict[str, list[tuple[Track, Interval]]] = field(default_factory=dict[str, list[tuple[Track, Interval]]])
     confirmations: Confirmations = field(init=False)
 
@@ -104,14 +106,12 @@ class Session:
         before = track.newest
         if playlist.media_sequence < before.media_sequence or playlist.last_sequence < before.last_sequence:
             return True
-        if not track.grew(playlist.references) and any(
-            reference.kind is ReferenceKind.SEGMENT
-            and reference.required
-            and before.media_sequence <= reference.sequence <= before.last_sequence
-            and reference.path not in track.listed
-            for reference in playlist.references
-        ):
-            return True
+        if not track.grew(playlist.references):
+            numbers = {i.sequence for i in track.listed.values() if i.kind is ReferenceKind.SEGMENT}
+            for reference in playlist.references:
+                is_segment = reference.kind is ReferenceKind.SEGMENT and reference.required
+                if is_segment and reference.sequence in numbers and reference.path not in track.listed:
+                    return True
         return any(self._rewritten(track.listed[path]) for path in track.revised)
 
     # taking
@@ -187,6 +187,13 @@ class Session:
             and newest is not interval.bound
             and not interval.bound.quiet
         )
+
+    def lose(self, paths: Iterable[str]) -> list[str]:
+        """Declare listed files lost; returns those that were not yet."""
+        new = [path for path in paths if path not in self.lost]
+        self.lost.update(new)
+        self.has_lost = self.has_lost or bool(new)
+        return new
 
     def stale(self, track: Track) -> bool:
         """Whether a listing of the newest version means another file by now, and may: see `_may_move`."""

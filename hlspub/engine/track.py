@@ -104,8 +104,12 @@ class Track:
     def grew(self, references: References) -> bool:
         """Whether `references` begin with all that the newest version has: then only the rest is new."""
         old = self.references
+        kept = len(old.runs)
         return (
-            len(old) > 0 and references.paths[: len(old)] == old.paths and references.runs[: len(old.runs)] == old.runs
+            len(old) > 0
+            and references.paths[: len(old)] == old.paths
+            and references.runs[:kept] == old.runs
+            and (len(references.runs) == kept or references.runs[kept].start >= len(old))
         )
 
     def revise(self, path: str) -> None:

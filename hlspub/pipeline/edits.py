@@ -5,7 +5,7 @@ recovery know nothing of edits. The text to edit is read back from the store: th
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
@@ -29,18 +29,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Editor:
-    """Makes edited versions of playlists. `read` fetches a file's bytes from the store; `texts` are those that were made."""
+    """Makes edited versions of playlists. `read` fetches a file's bytes from the store."""
 
     store: Store
     journal: Writer
     clock: Clock
     read: Callable[[Cid], Awaitable[bytes]]
     taken: Callable[[], None]
-    texts: set[Cid] = field(default_factory=set[Cid])
-
-    def edited(self, track: Track) -> bool:
-        """Whether the newest version is an edited one, so that the transcoder's own text may be worth another look."""
-        return track.newest.file.cid in self.texts
 
     async def edit(self, course: Course, track: Track, lost: list[str], *, endlist: bool) -> None:
         """Take an edited copy of the track's newest version into its session."""
@@ -62,7 +57,6 @@ class Editor:
         if track.newest is not newest:
             return  # the transcoder was faster; whoever asked looks again
         session = course.session
-        self.texts.add(packed.cid)
         taken = Taken(
             track.path,
             FileKind.PLAYLIST,
@@ -70,6 +64,7 @@ class Editor:
             session.identities[track.path],
             self.clock.now(),
             playlist=scan(edited, track.path),
+            again=True,
         )
         await self.journal.write(session.take(taken))
         self.taken()

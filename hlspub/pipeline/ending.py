@@ -16,6 +16,7 @@ from hlspub.engine.course import Course
 from hlspub.engine.life import Event, Life
 from hlspub.model import Clock
 from hlspub.pipeline.edits import Editor
+from hlspub.pipeline.entries import choose_entry
 from hlspub.pipeline.gaps import say_lost
 from hlspub.pipeline.intake import Intake
 from hlspub.pipeline.ports import Watcher, Writer
@@ -80,13 +81,23 @@ class Ending:
         await self.watcher.rescan()
         await self.intake.drained()
         for track in list(course.session.tracks.values()):
-            if course.session.stale(track) or self.editor.edited(track):
+            if course.session.stale(track) or course.session.has_lost:
                 await self.intake.reread(track.path, self.clock.now())
         if self.stream.course is course:
             self.stream.detach()
 
     async def finalise(self, course: Course) -> None:
         """Make the newest playlists of a session that takes no more files ones that a player can finish."""
+        choose_entry(course, self.stream.plan.tree.entry, finished=True)
+        if course.entry not in course.session.tracks:
+            log.error(
+                "session.unpublished",
+                stream=self.stream.name,
+                session=course.session.label,
+                entry=course.entry,
+                candidates=list(course.candidates),
+                hint="It has no playlist that viewers could open. Name one as the stream's entry for the next session.",
+            )
         for track in course.reached():
             lost = course.absent(track)
             say_lost(course, track, lost, self.metrics)

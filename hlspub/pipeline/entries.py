@@ -11,10 +11,12 @@ AUTO = "auto"
 def choose_entry(course: Course, configured: str, *, finished: bool = False) -> None:
     """Set the course's entry from what was taken so far; it moves only from a media to a multivariant playlist.
 
-    `finished`: nothing more will come, so a lone media playlist need not prove itself.
+    `configured` is what the configuration says by now: until something is published it may be put right; from then on
+    what the session recorded holds. `finished`: nothing more will come, so a lone media playlist need not prove itself.
     """
-    if configured != AUTO:
-        course.entry = configured
+    wanted = course.session.settings.entry if course.roots else configured
+    if wanted != AUTO:
+        course.entry, course.candidates = wanted, ()
         return
     seen = {path: _seen(track) for path, track in course.session.tracks.items()}
     found = find_entry(seen, current=course.entry, finished=finished)

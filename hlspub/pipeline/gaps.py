@@ -49,7 +49,6 @@ class Gaps:
             lost = await self._missing(course.absent(track, listed_before=self.clock.now() - patience_s))
             if lost and course is self.stream.course:
                 say_lost(course, track, lost, self.metrics)
-                course.session.lost.update(lost)
                 await self.editor.edit(course, track, lost, endlist=False)
 
     async def _missing(self, paths: list[str]) -> list[str]:
@@ -63,10 +62,8 @@ class Gaps:
 
 
 def say_lost(course: Course, track: Track, lost: list[str], metrics: Metrics) -> None:
-    """Log and count each lost file, once."""
-    for path in lost:
-        if path in course.session.lost:
-            continue
+    """Declare files lost; log and count each once."""
+    for path in course.session.lose(lost):
         metrics.segment_lost(course.session.stream)
         log.error(
             "segment.lost",

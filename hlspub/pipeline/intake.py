@@ -9,7 +9,7 @@ A file that vanished or changed under the reader is not an error: the watcher se
 aloud, until there is room; files that are still in the transcoder's directory are then taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,7 @@ from hlspub.model import Clock, FileIdentity, FileKind, Settled, SettledBy
 from hlspub.pipeline.ports import Store, Watcher, Writer
 from hlspub.pipeline.stream import Stream
 from hlspub.pipeline.wake import Broadcast, Wake
+from hlspub.records import FileTaken
 from hlspub.telemetry.metrics import Metrics
 
 READERS = 4  # files under way at once in one stream; how many are hashed at once is the limiter's matter
@@ -42,7 +43,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class Intake:
-    """Takes the files of one stream. `taken` is rung after each commit (the couriers look into the journal)."""
+    """Takes the files of one stream.
+
+    `taken` is rung when something is to be delivered (the couriers look into the journal); `unneeded` takes a CAR that
+    nobody waits for out of the spool.
+    """
 
     stream: Stream
     store: Store
@@ -51,6 +56,7 @@ class Intake:
     metrics: Metrics
     hashing: anyio.CapacityLimiter
     taken: Callable[[], None]
+    unneeded: Callable[[str], Awaitable[None]]
     watcher: Watcher | None = None
     _waiting: dict[str, Settled] = field(default_factory=dict[str, Settled])
     _busy: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
@@ -194,10 +200,14 @@ class Intake:
         records = self.stream.take(taken)
         begun = self.stream.course is not before and self.stream.course is not None
         await self.journal.write(records)
-        self.taken()
+        if any(isinstance(record, FileTaken) for record in records):
+            self.taken()
+        else:  # the same bytes as before: they were delivered, or are on their way
+            await self.unneeded(taken.packed.car.key)
         if begun and self.watcher is not None and self.stream.last is not None:
             # What the last session took may belong to this one too: its playlists are read again, and say so.
-            self.watcher.release([path for path in self.stream.last.tracks if path != taken.path])
+            files = self.stream.last.files.values()
+            self.watcher.release([f.path for f in files if f.kind is FileKind.PLAYLIST and f.path != taken.path])
         if taken.playlist is not None:
             self._scans[taken.path] = taken.playlist
             if self.watcher is not None and self.stream.course is not None:

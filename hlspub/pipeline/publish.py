@@ -8,7 +8,9 @@ are not made up, the next root holds all that came in between.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
+import anyio
 import anyio.to_thread
 import structlog
 
@@ -28,6 +30,8 @@ from hlspub.telemetry.metrics import Metrics
 FULL_DISK_PAUSE_S = 2.0
 
 log = structlog.get_logger()
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +47,7 @@ class Publisher:
     announcements: Announcements
     finalise: Callable[[Course], Awaitable[None]]
     _last_tick: float = field(init=False)
+    _one_at_a_time: anyio.Lock = field(default_factory=anyio.Lock)
 
     def __post_init__(self) -> None:
         self._last_tick = self.clock.monotonic() - (self.stream.plan.publish_interval_s or 0.0)
@@ -51,16 +56,18 @@ class Publisher:
         """Publish until cancelled."""
         while True:
             await self.stream.wake.wait(self._pause_s())
-            while self.stream.ending:
-                await self._finish(self.stream.ending[0])
+            async with self._one_at_a_time:
+                while self.stream.ending:
+                    await self._finish(self.stream.ending[0])
             if self._due():
                 await self.tick()
 
     async def tick(self) -> None:
-        """One tick of the interval: publish what is new, if anything is."""
-        started = self._last_tick = self.clock.monotonic()
-        if self.stream.course is not None:
-            await self.publish(self.stream.course, started)
+        """One tick of the interval, or of a stop: publish what is new, if anything is."""
+        async with self._one_at_a_time:
+            started = self._last_tick = self.clock.monotonic()
+            if self.stream.course is not None:
+                await self.publish(self.stream.course, started)
 
     def _pause_s(self) -> float | None:
         interval = self.stream.plan.publish_interval_s
@@ -120,10 +127,14 @@ class Publisher:
             return None
         data, spots = node_car(made.root, made.blocks)
         car = Car(str(car_cid(data)), CarKind.NODES, made.root, len(data), spots)
+        return await self._until_room(anyio.to_thread.run_sync, self.store.put_car, data, car)
+
+    async def _until_room(self, act: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what needs room on the disk; while it refuses, say so once and try again."""
         said = False
         while True:
             try:
-                return await anyio.to_thread.run_sync(self.store.put_car, data, car)
+                return await act(*args, **kwargs)
             except StorageError as why:
                 if not said:
                     said = True
@@ -136,13 +147,12 @@ class Publisher:
         await self._bind(course, root)
         at, latency_s = self.clock.now(), self.clock.monotonic() - started
         session, seq = course.session, self.stream.seq + 1
-        await self.journal.write([RootAnnounced(session.number, root.number, seq, at, latency_s)])
         publication = Publication(
             self.stream.name, session.label, seq, root.root, root.entry, root.final, at, latency_s
         )
         course.announced, course.unannounced = root.root, None
         self.stream.announced(publication)
-        await self.announcements.announce(publication, session.settings.to_json())
+        await self._until_room(self.announcements.announce, publication, session.settings.to_json())
         self.metrics.root_published(self.stream.name, at=at, latency_s=latency_s)
         log.info(
             "root.published",
@@ -154,6 +164,8 @@ class Publisher:
             final=root.final,
             latency_s=round(latency_s, 4),
         )
+        # Said first, then written down that it was said: a crash in between says it again, under the same number.
+        await self.journal.write([RootAnnounced(session.number, root.number, seq, at, latency_s)])
 
     async def _bind(self, course: Course, root: Unannounced) -> None:
         """Bind the root at the targets; returns when enough of those that count have it."""

@@ -142,6 +142,7 @@ class _Rebuilding:
         intervals = [self._interval(saved) for saved in self.history.intervals(self.saved.id)]
         course = Course(self.session, self._tree(intervals, roots[0] if roots else None))
         if roots:
+            course.entry = roots[0].entry
             self._roots(course, roots[0])
         if self.saved.state is SessionState.ENDING:
             course.life, course.reason = Life.ENDING, self.saved.reason or ""

@@ -1,8 +1,12 @@
 """The journal and the stores as the rest of the house reads them: the delivery queue, and blocks by their CID."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
+
+import anyio.to_thread
+import structlog
 
 from hlspub.errors import StorageError
 from hlspub.ipld.cid import Cid
@@ -10,6 +14,10 @@ from hlspub.ipld.walk import read_file, stream_async
 from hlspub.journal.deliveries import DeliveryReads
 from hlspub.journal.reader import JournalReader, JournalReads
 from hlspub.journal.values import Backlog, PendingShard
+
+_ALL = -1  # shards, however many
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,55 @@ class JournalQueue:
     async def waiting(self, target: str) -> Backlog:
         """What the target has not confirmed."""
         return await self.reads.run(DeliveryReads.backlog, target)
+
+
+class Spool(Protocol):
+    """The store of CARs that are on their way."""
+
+    def keys(self) -> Iterator[str]:
+        """All CARs."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Let one go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """CARs that lie in the spool and that no target waits for: nobody else would ever take them away.
+
+    A crash leaves them between the file and the journal's row, and between the last receipt and the removal; a file that
+    is read again and has the bytes it had makes one too.
+    """
+
+    reads: JournalReads
+    spool: Spool
+
+    async def sweep(self) -> None:
+        """Take all of them away. Only while nothing is taken in: a CAR is in the spool before it is in the journal."""
+
+        def sweep(reader: JournalReader) -> int:
+            waited_for = set(_waited_for(reader))
+            left = set(self.spool.keys()) - waited_for
+            for key in left:
+                self.spool.remove(key)
+            return len(left)
+
+        left = await self.reads.run(sweep)
+        if left:
+            log.info("spool.swept", cars=left)
+
+    async def drop(self, key: str) -> None:
+        """Take this one away, unless a target waits for it."""
+        if await self.reads.run(DeliveryReads.delivered, [key]):
+            await anyio.to_thread.run_sync(self.spool.remove, key)
+
+
+def _waited_for(reader: JournalReader) -> Iterator[str]:
+    for target in reader.targets():
+        for shard in (*reader.pending_shards(target, inf, _ALL), *reader.parked_shards(target, _ALL)):
+            yield from (car.key for car in shard.cars)
 
 
 class CarReader(Protocol):

@@ -116,7 +116,7 @@ class Stream:
             if file is not None and file.cid == taken.packed.cid:
                 self.last.identities[taken.path] = taken.identity
                 return [FileSeen(self.last.number, taken.path, file.version, taken.identity)]
-        if self.course and taken.playlist and self.course.session.is_new_run(taken.path, taken.playlist):
+        if self.course and _is_new_run(self.course.session, taken):
             records += self.end(Event.RESTART, taken.at)
             self.detach()
         if self.course is None:
@@ -126,7 +126,7 @@ class Stream:
         records += course.session.take(taken)
         course.happen(Event.FILE)
         if taken.playlist is not None:
-            choose_entry(course, self.plan.tree.entry)
+            self._choose_entry(course)
         self.life_wake.ring()
         return records
 
@@ -135,6 +135,18 @@ class Stream:
         before = self.refused.get(path)
         self.refused[path] = (identity, reason)
         return before is None or before[1] != reason
+
+    def _choose_entry(self, course: Course) -> None:
+        before = course.candidates
+        choose_entry(course, self.plan.tree.entry)
+        if course.candidates and course.candidates != before:
+            log.warning(
+                "stream.needs_entry",
+                stream=self.name,
+                session=course.session.label,
+                candidates=list(course.candidates),
+                hint=f'Nothing is published before you name one: entry = "…" under [stream.{self.name}], then reload.',
+            )
 
     # life
 
@@ -176,6 +188,8 @@ class Stream:
     def replan(self, plan: StreamPlan) -> None:
         """The configuration was read again. What shapes the tree is held by the running session."""
         self.plan = plan
+        if self.course is not None:
+            self._choose_entry(self.course)
         self.wake.ring()
 
     # telling
@@ -202,3 +216,8 @@ class Stream:
         """The final root of an ended session is announced."""
         self.ending.remove(course)
         self.changed.tell()
+
+
+def _is_new_run(session: Session, taken: Taken) -> bool:
+    """Whether a new text of the transcoder shows that it started over."""
+    return taken.playlist is not None and not taken.again and session.is_new_run(taken.path, taken.playlist)

@@ -76,6 +76,14 @@ class View:
             "candidates": list(course.candidates) if course else [],
             "entry_url": f"{base}/live/{stream.name}/{newest.entry}" if base and newest else None,
         }
+        if newest is not None:  # announced a moment before the journal says so
+            shown |= {
+                "root": str(newest.root),
+                "entry": newest.entry,
+                "final": newest.final,
+                "seq": newest.seq,
+                "published_at": newest.published_at,
+            }
         return shown
 
     def _target(self, courier: Courier) -> Json:

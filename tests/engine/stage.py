@@ -118,11 +118,11 @@ class Stage:
                     made.root,
                     made.tsize,
                     snapshot.entry,
-                    False,
-                    snapshot.playlists,
-                    None,
-                    self.clock,
-                    (TARGET,),
+                    final=False,
+                    playlists=snapshot.playlists,
+                    car=None,
+                    at=self.clock,
+                    targets=(TARGET,),
                 )
             )
             self.course.tree.published()

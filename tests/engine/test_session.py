@@ -1,15 +1,17 @@
 import pytest
 
 from hlspub.engine.settings import Retention
-from hlspub.records import FileSeen, FileTaken, PlaylistTaken, ReferenceBound, ReferenceClosed, ReferenceOpened
+from hlspub.hls.playlist import Playlist
+from hlspub.hls.scan import scan
+from hlspub.records import FileSeen, FileTaken, PlaylistTaken, Record, ReferenceBound, ReferenceClosed, ReferenceOpened
 from tests.engine.stage import Stage, broken, media, multivariant
 
 
-def kinds(records) -> list[type]:
+def kinds(records: list[Record]) -> list[type]:
     return [type(record) for record in records]
 
 
-def started(**how) -> Stage:
+def started(**how: bool) -> Stage:
     """Two segments and a playlist that lists them, twice updated so that it is the entry."""
     stage = Stage(**how)
     stage.take("a0.ts", b"a0")
@@ -19,7 +21,7 @@ def started(**how) -> Stage:
     return stage
 
 
-def test_one_more_segment_writes_one_interval_whatever_the_length():
+def test_one_more_segment_writes_one_interval_whatever_the_length() -> None:
     stage = Stage()
     names = [f"s{n}.ts" for n in range(500)]
     for name in names:
@@ -30,7 +32,7 @@ def test_one_more_segment_writes_one_interval_whatever_the_length():
     assert kinds(records) == [FileTaken, PlaylistTaken, ReferenceOpened]
 
 
-def test_a_sliding_window_closes_what_left_and_opens_what_came():
+def test_a_sliding_window_closes_what_left_and_opens_what_came() -> None:
     stage = started()
     stage.take("a2.ts", b"a2")
     records = stage.take("i.m3u8", media(1, ["a1.ts", "a2.ts"]))
@@ -39,14 +41,14 @@ def test_a_sliding_window_closes_what_left_and_opens_what_came():
     assert records[3].path == "a2.ts"
 
 
-def test_the_same_bytes_again_are_no_new_version():
+def test_the_same_bytes_again_are_no_new_version() -> None:
     stage = started()
     records = stage.take("a0.ts", b"a0")
     assert kinds(records) == [FileSeen]
     assert stage.session.files["a0.ts"].version == 1
 
 
-def test_a_playlist_ahead_of_its_segment_waits_and_its_predecessor_stays():
+def test_a_playlist_ahead_of_its_segment_waits_and_its_predecessor_stays() -> None:
     stage = started()
     first = stage.publish()
     stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts", "a2.ts"]))
@@ -58,14 +60,14 @@ def test_a_playlist_ahead_of_its_segment_waits_and_its_predecessor_stays():
     assert broken(stage.tree(), "i.m3u8") == []
 
 
-def test_nothing_is_published_before_the_target_has_confirmed():
+def test_nothing_is_published_before_the_target_has_confirmed() -> None:
     stage = started(slow=True)
     assert stage.publish() is None
     stage.confirm_all()
     assert stage.publish() is not None
 
 
-def test_the_newest_ready_version_is_chosen_over_newer_ones_that_wait():
+def test_the_newest_ready_version_is_chosen_over_newer_ones_that_wait() -> None:
     stage = started()
     stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts", "a2.ts"]))
     stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts", "a2.ts", "a3.ts"]))
@@ -75,7 +77,7 @@ def test_the_newest_ready_version_is_chosen_over_newer_ones_that_wait():
     assert b"a3.ts" not in stage.tree()["i.m3u8"]
 
 
-def test_a_segment_that_left_the_window_unseen_holds_back_only_the_versions_that_list_it():
+def test_a_segment_that_left_the_window_unseen_holds_back_only_the_versions_that_list_it() -> None:
     stage = started()
     stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts", "gone.ts"]))
     stage.take("a3.ts", b"a3")
@@ -84,7 +86,7 @@ def test_a_segment_that_left_the_window_unseen_holds_back_only_the_versions_that
     assert stage.tree()["i.m3u8"] == media(3, ["a3.ts"])
 
 
-def test_old_text_never_meets_new_bytes_of_a_rewritten_initialization_section():
+def test_old_text_never_meets_new_bytes_of_a_rewritten_initialization_section() -> None:
     stage = Stage()
     stage.take("init.mp4", b"init 1")
     stage.take("s0.m4s", b"s0")
@@ -98,7 +100,7 @@ def test_old_text_never_meets_new_bytes_of_a_rewritten_initialization_section():
     assert stage.tree()["init.mp4"] == b"init 2"
 
 
-def test_a_wrapped_segment_name_waits_for_the_bytes_of_its_new_number():
+def test_a_wrapped_segment_name_waits_for_the_bytes_of_its_new_number() -> None:
     stage = Stage(retention=Retention.WINDOW)
     stage.take("w0.ts", b"number 0")
     stage.take("w1.ts", b"number 1")
@@ -112,7 +114,7 @@ def test_a_wrapped_segment_name_waits_for_the_bytes_of_its_new_number():
     assert stage.tree()["w0.ts"] == b"number 2"
 
 
-def test_a_number_that_moved_without_new_bytes_means_the_same_file():
+def test_a_number_that_moved_without_new_bytes_means_the_same_file() -> None:
     stage = started()
     stage.take("i.m3u8", media(5, ["a0.ts", "a1.ts"]), unchanged=True)
     stage.publish()
@@ -128,7 +130,7 @@ def test_a_number_that_moved_without_new_bytes_means_the_same_file():
         ("a number means other bytes", media(0, ["a0.ts", "a1.ts"]), "a0.ts", media(0, ["a0.ts", "a1.ts", "a2.ts"])),
     ],
 )
-def test_a_new_run_of_the_transcoder_is_seen(why, before, rewritten, after):
+def test_a_new_run_of_the_transcoder_is_seen(why: str, before: bytes, rewritten: str | None, after: bytes) -> None:
     stage = started()
     stage.take("i.m3u8", before, unchanged=True)
     if rewritten:
@@ -146,11 +148,11 @@ def test_a_new_run_of_the_transcoder_is_seen(why, before, rewritten, after):
         multivariant("x.m3u8"),
     ],
 )
-def test_an_ordinary_update_is_no_new_run(after):
+def test_an_ordinary_update_is_no_new_run(after: bytes) -> None:
     assert not started().session.is_new_run("i.m3u8", _scan(after))
 
 
-def test_a_file_taken_too_early_that_grew_is_no_new_run():
+def test_a_file_taken_too_early_that_grew_is_no_new_run() -> None:
     stage = Stage()
     stage.take("a0.ts", b"half", quiet=True)
     stage.take("i.m3u8", media(0, ["a0.ts"]))
@@ -158,7 +160,7 @@ def test_a_file_taken_too_early_that_grew_is_no_new_run():
     assert not stage.session.is_new_run("i.m3u8", _scan(media(0, ["a0.ts", "a1.ts"])))
 
 
-def test_keys_are_published_only_on_request_and_never_waited_for():
+def test_keys_are_published_only_on_request_and_never_waited_for() -> None:
     text = (
         b'#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-KEY:METHOD=AES-128,URI="k.key"\n#EXTINF:2,\ns.ts\n#EXT-X-ENDLIST\n'
     )
@@ -174,7 +176,5 @@ def test_keys_are_published_only_on_request_and_never_waited_for():
             assert sorted(stage.tree()) == ["i.m3u8", "k.key", "s.ts"]
 
 
-def _scan(text: bytes):
-    from hlspub.hls.scan import scan
-
+def _scan(text: bytes) -> Playlist:
     return scan(text, "i.m3u8")
