@@ -1,0 +1,1 @@
+"""Playlists, read purely: scan, references, classes, consistency, media types. See ARCHITECTURE.md."""
