@@ -1,0 +1,1 @@
+"""The SQLite database that remembers every decision; the only SQL."""

@@ -1,0 +1,1 @@
+"""CAR files on disk: written once, synced, adopted, reclaimed."""

@@ -1,0 +1,196 @@
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hlspub.errors import ExitCode, InputError, JournalError
+from hlspub.journal import schema, statements
+from hlspub.journal.database import open_reader, open_writer
+from hlspub.journal.reader import JournalReader
+from tests.journal import acts
+
+NEXT = (*schema.MIGRATIONS, "ALTER TABLE stream ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';")
+
+
+def filled(path: Path) -> None:
+    """A journal of version 1 that was closed well."""
+    with closing(open_writer(path)) as db:
+        for record in (*acts.started(), acts.taken("a.ts")):
+            statements.write(db, record)
+
+
+def test_a_new_journal_is_synced_checked_and_strict(path: Path) -> None:
+    with closing(open_writer(path)) as db:
+        pragmas = {
+            name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+        assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS)
+        tables = {name: strict for _, name, kind, _, _, strict in db.execute("PRAGMA table_list") if kind == "table"}
+        assert {"file", "block", "shard"} < set(tables)
+        assert [name for name, strict in tables.items() if not strict and not name.startswith("sqlite_")] == []
+    assert not list(path.parent.glob("*.bak"))
+
+
+def test_every_foreign_key_has_an_index(path: Path) -> None:
+    """Without one, each row that is reclaimed costs a scan of the table that refers to it."""
+    with closing(open_writer(path)) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for table in tables:
+            indexes = [
+                [column for _, _, column in db.execute(f"PRAGMA index_info({index})")]
+                for _, index, *_ in db.execute(f"PRAGMA index_list({table})")
+            ]
+            keys: dict[int, list[str]] = {}
+            for key, _, _, column, *_ in db.execute(f"PRAGMA foreign_key_list({table})"):
+                keys.setdefault(key, []).append(column)
+            short = ("stream_id", "target_id")  # few rows, never removed one by one
+            for columns in keys.values():
+                covered = any(index[: len(columns)] == columns for index in indexes)
+                prefix = any(index[0] == columns[0] == "session_id" and index[1:2] == columns[1:2] for index in indexes)
+                assert covered or prefix or columns[0] in short, (table, columns)
+
+
+def test_an_older_journal_is_backed_up_and_migrated(path: Path) -> None:
+    filled(path)
+    with closing(open_writer(path, NEXT)) as db:
+        assert db.execute("SELECT name, colour FROM stream").fetchall() == [("main", "blue")]
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(NEXT)
+    (backup,) = path.parent.glob("*.bak*")
+    assert backup.name == "journal.db.v1.bak"
+    with JournalReader(backup) as reader:
+        assert [file.path for file in reader.files(1)] == ["a.ts"]
+        assert reader.integrity() == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE extra (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);",
+        "CREATE TABLE extra (x INTEGER) STRICT; DELETE FROM car;",
+    ],
+    ids=["an error", "a row whose parent is gone"],
+)
+def test_a_migration_that_fails_changes_nothing(path: Path, script: str) -> None:
+    filled(path)
+    with pytest.raises((sqlite3.OperationalError, JournalError)):
+        open_writer(path, (*schema.MIGRATIONS, script))
+    with JournalReader(path) as reader:
+        assert [file.path for file in reader.files(1)] == ["a.ts"]
+        assert reader.integrity() == []
+    with closing(open_writer(path, NEXT)) as db:  # and the next try is not in its own way
+        assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'extra'").fetchone() == (0,)
+
+
+def test_a_newer_journal_is_refused(path: Path) -> None:
+    open_writer(path, NEXT).close()
+    for opener in (open_writer, open_reader):
+        with pytest.raises(JournalError, match="has version 2; this hlspub knows versions up to 1") as caught:
+            opener(path)
+        assert caught.value.exit_code == ExitCode.CONFIG
+        assert "newer" in caught.value.hint
+
+
+def test_a_journal_without_its_version_is_damaged(path: Path) -> None:
+    filled(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 0")
+    with pytest.raises(JournalError, match="tables but no version"):
+        open_writer(path)
+
+
+def test_garbage_is_not_a_journal(path: Path) -> None:
+    path.write_bytes(b"this is not a database, " * 400)
+    for opener in (open_writer, open_reader):
+        with pytest.raises(JournalError, match="damaged: file is not a database") as caught:
+            opener(path)
+        assert "hlspub recover" in caught.value.hint
+    assert path.read_bytes().startswith(b"this is not")
+
+
+def test_a_truncated_journal_is_damaged(path: Path) -> None:
+    filled(path)
+    os.truncate(path, path.stat().st_size - 4096)
+    with pytest.raises(JournalError, match="damaged"):
+        open_writer(path)
+
+
+def test_another_programs_database_is_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = path.read_bytes()
+    for opener in (open_writer, open_reader):
+        with pytest.raises(JournalError, match="not a journal of hlspub"):
+            opener(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [None, b""], ids=["none", "empty"])
+def test_there_is_no_journal(path: Path, content: bytes | None) -> None:
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=str(path)) as caught:
+        open_reader(path)
+    assert caught.value.exit_code == ExitCode.NO_INPUT
+
+
+def test_an_empty_file_becomes_a_journal(path: Path) -> None:
+    path.touch()  # what a power cut may leave of the first start
+    open_writer(path).close()
+    open_reader(path).close()
+
+
+_AS_ANOTHER = """
+import sys
+from pathlib import Path
+from hlspub.errors import PermissionRefused
+from hlspub.journal.database import open_reader, open_writer
+for opener in (open_reader, open_writer):
+    try:
+        opener(Path(sys.argv[1]))
+    except PermissionRefused as error:
+        print(error.exit_code.name, error.hint)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["a closed directory", "a readable one"])
+def test_another_user_is_told_so(tmp_path: Path, mode: int) -> None:
+    home = Path("/tmp") / f"hlspub-test-{os.getpid()}-{mode}"  # noqa: S108 -- tmp_path lies under a closed directory
+    home.mkdir(mode=0o755)
+    try:
+        filled(home / "journal.db")
+        home.chmod(mode)
+        answer = subprocess.run(
+            [sys.executable, "-c", _AS_ANOTHER, str(home / "journal.db")],
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines = answer.stdout.splitlines()
+        assert len(lines) == 2, answer.stderr
+        assert all(line.startswith("NO_PERMISSION") and "as the user" in line for line in lines)
+    finally:
+        for file in home.iterdir():
+            file.unlink()
+        home.rmdir()
+
+
+def test_a_reader_may_be_older_than_the_migration(path: Path) -> None:
+    filled(path)
+    with closing(open_reader(path)) as reader:
+        open_writer(path, NEXT).close()
+        assert reader.execute("SELECT name FROM stream").fetchall() == [("main",)]
+
+
+def test_a_journal_needs_its_directory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        open_writer(tmp_path / "nowhere" / "journal.db")
