@@ -1,0 +1,1 @@
+"""Which file is finished: watchdog's hints, settling, rescans."""
