@@ -1,0 +1,1 @@
+"""What a viewer and an operator see over HTTP, and the control socket."""

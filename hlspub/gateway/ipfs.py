@@ -1,0 +1,175 @@
+"""`/ipfs/CID[/path]`: files, directories and blocks by content address, from the local store alone.
+
+Rule: what stands under such an address never changes, so it may be cached for ever; what is not held is a 404 and is never
+fetched from elsewhere. Three answers: a file (`files`), a directory's page (`listing`), and with `format=raw` a block as it is,
+which a client can check against its CID. CARs and other formats are refused in a sentence.
+
+Source: specs.ipfs.tech/http-gateways path-gateway and trustless-gateway; IPIP-523 (`format` beats Accept), IPIP-524.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hlspub.gateway import files, listing, media, paths
+from hlspub.gateway.ports import Blocks
+from hlspub.gateway.reading import getter
+from hlspub.gateway.semantics import disposition, none_match, range_applies
+from hlspub.ipld import walk
+from hlspub.ipld.cid import Cid
+from hlspub.ipld.node import Kind
+
+PREFIX: Final = "/ipfs/"
+RAW: Final = "application/vnd.ipld.raw"
+# Accept's name of a format, and `format`'s
+_FORMATS: Final = {
+    RAW: "raw",
+    "application/vnd.ipld.car": "car",
+    "application/vnd.ipfs.ipns-record": "ipns-record",
+    "application/vnd.ipld.dag-json": "dag-json",
+    "application/vnd.ipld.dag-cbor": "dag-cbor",
+    "application/cbor": "cbor",
+    "application/x-tar": "tar",
+}
+_KNOWN: Final = frozenset((*_FORMATS.values(), "json"))
+_INDEX: Final = "index.html"
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """What a request names: its path as it stands there, the CID in it, and the names behind that."""
+
+    path: str
+    root: Cid
+    names: tuple[str, ...]
+
+
+class PathGateway:
+    """The endpoint; `blocks` is all it knows."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+
+    async def answer(self, request: Request) -> Response:
+        """Answer GET and HEAD.
+
+        Raises:
+            HTTPException: 400, 404, 406, 412, 416.
+            CidError, NotHeld, BlockError, StorageError: as the walk finds them.
+        """
+        at = _address(paths.raw_path(request.scope))
+        form = _format(request)
+        _refuse_service_worker(request, at)
+        await self._refuse_uncached(request, at.root)
+        found = await walk.run_async(walk.resolve(at.root, at.names), getter(self._blocks))
+        if found.remaining:
+            raise HTTPException(404, f'There is no "{found.remaining[0]}" in {found.cid}.')
+        headers = {
+            "Cache-Control": files.IMMUTABLE,
+            "X-Ipfs-Path": at.path,
+            "X-Ipfs-Roots": ",".join(map(str, found.roots)),
+        }
+        if form == "raw":
+            return _block(request, found, headers)
+        match found.kind:
+            case Kind.DIRECTORY:
+                return await self._directory(request, at, found, headers)
+            case Kind.FILE | Kind.SYMLINK:
+                name = request.query_params.get("filename") or (at.names[-1] if at.names else "")
+                media_type = "inode/symlink" if found.kind is Kind.SYMLINK else media.type_of_name(name)
+                return await self._file(request, found, media_type, headers)
+            case Kind.OTHER:
+                codec = found.cid.codec.name.lower().replace("_", "-")
+                raise HTTPException(406, f"{found.cid} is {codec}, not a file or directory. Its block: ?format=raw")
+
+    async def _file(
+        self, request: Request, found: walk.Resolution, media_type: str | None, headers: dict[str, str]
+    ) -> Response:
+        return await files.respond(
+            request, self._blocks, files.File(found.cid, found.size, found.block, media_type, headers)
+        )
+
+    async def _directory(
+        self, request: Request, at: _Address, found: walk.Resolution, headers: dict[str, str]
+    ) -> Response:
+        if not at.path.endswith("/"):
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(paths.join("ipfs", str(at.root), *at.names) + "/" + query, 301, headers)
+        get = getter(self._blocks, {found.cid: found.block})
+        index = await walk.run_async(walk.resolve(at.root, (*at.names, _INDEX)), get)
+        if not index.remaining and index.kind is Kind.FILE:
+            return await self._file(request, index, media.type_of_name(_INDEX), headers)
+        headers |= {**listing.HEADERS, "ETag": listing.etag(found.cid), "Cache-Control": listing.CACHE}
+        if not none_match(request.headers.get("if-none-match"), headers["ETag"]):
+            return files.not_modified(headers)
+        entries = await walk.run_async(walk.list_directory(found.cid), get)
+        return Response(listing.page(at.root, at.names, entries), headers=headers)
+
+    async def _refuse_uncached(self, request: Request, root: Cid) -> None:
+        """`only-if-cached` asks for what is here, and here is all there is: 412 says so before anything is walked."""
+        wanted = request.headers.get("cache-control", "").lower()
+        if "only-if-cached" in wanted and root.inline is None and await self._blocks.get(root) is None:
+            raise HTTPException(412, f"This gateway does not hold {root}.")
+
+
+def _address(path: str) -> _Address:
+    try:
+        segments = paths.split(path.removeprefix(PREFIX))
+    except UnicodeDecodeError as why:
+        raise HTTPException(400, "The path is not UTF-8, as every name in a tree is.") from why
+    if not segments:
+        raise HTTPException(400, "A CID is missing: /ipfs/CID or /ipfs/CID/path.")
+    return _Address(path, Cid.parse(segments[0]), segments[1:])
+
+
+def _format(request: Request) -> str | None:
+    """The format asked for, None for a file or page.
+
+    Raises:
+        HTTPException: 406 for one that is not served, 400 for one that nobody knows.
+    """
+    form = request.query_params.get("format") or _accepted(request.headers.getlist("accept"))
+    if form in (None, "raw"):
+        return form
+    if form not in _KNOWN:
+        raise HTTPException(400, f"There is no format {form[:40]!r}. This gateway knows format=raw.")
+    raise HTTPException(406, f"This gateway does not serve {form}. It serves files, directories and format=raw.")
+
+
+def _accepted(fields: Sequence[str]) -> str | None:
+    ranges = [part.partition(";")[0].strip().lower() for field in fields for part in field.split(",")]
+    return next((_FORMATS[name] for name in ranges if name in _FORMATS), None)
+
+
+def _refuse_service_worker(request: Request, at: _Address) -> None:
+    """A worker at /ipfs/CID would rule every root on this origin; below /ipfs/CID/ it rules its own."""
+    if request.headers.get("service-worker") == "script" and not at.names and not at.path.endswith("/"):
+        raise HTTPException(400, "A service worker may not be registered for all of /ipfs/.")
+
+
+def _block(request: Request, found: walk.Resolution, headers: dict[str, str]) -> Response:
+    """The terminus as it is: the bytes that its CID names."""
+    etag = f'"{found.cid}.raw"'
+    filename = request.query_params.get("filename") or f"{found.cid}.bin"
+    headers |= {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Content-Type": RAW,
+        "Content-Disposition": disposition(filename, download=True) or "",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if "format" not in request.query_params:
+        headers["Content-Location"] = f"{headers['X-Ipfs-Path']}?format=raw"
+    if not none_match(request.headers.get("if-none-match"), etag):
+        return files.not_modified(headers)
+    asked = request.headers.get("range") if request.method == "GET" else None
+    size = len(found.block)
+    span = files.requested_span(asked if range_applies(request.headers.get("if-range"), etag) else None, size)
+    if span is None:
+        return Response(found.block, headers=headers)
+    headers["Content-Range"] = span.content_range(size)
+    return Response(found.block[span.start : span.end], 206, headers)

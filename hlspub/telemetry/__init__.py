@@ -1,0 +1,1 @@
+"""Logs, metrics, the clock and systemd's notify socket."""

@@ -1,0 +1,8 @@
+import pytest
+
+from tests.gateway.house import House
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
