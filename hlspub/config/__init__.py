@@ -1,0 +1,1 @@
+"""The configuration: models, loading, credentials, errors in full."""
