@@ -1,0 +1,69 @@
+"""What a test needs from the machine, by marker: skipped by name and counted where it is absent, an error where it must be.
+
+HLSPUB_REQUIRE="ffmpeg,browser,…" names what must be there: then a test that would be skipped for it fails.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("hlspub", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("hlspub")
+
+HERE = Path(__file__).parent
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def _program(*names: str) -> bool:
+    return any(shutil.which(name) for name in names)
+
+
+# marker -> (is it there?, what is said when it is not)
+NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "ffmpeg": (lambda: _program("ffmpeg"), "no ffmpeg"),
+    "browser": (lambda: _program(*CHROMIUMS) and bool(importlib.util.find_spec("playwright")), "no Chromium"),
+    "kubo": (lambda: _program("ipfs"), "no ipfs"),
+    "node": (lambda: _program("node") and (HERE / "node" / "node_modules").is_dir(), "no Node.js or its packages"),
+    "systemd": (lambda: _program("systemd-analyze"), "no systemd-analyze"),
+}
+MISSING = pytest.StashKey[dict[str, str]]()
+SKIPPED = pytest.StashKey[Counter[str]]()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MISSING] = {name: why for name, (there, why) in NEEDS.items() if not there()}
+    config.stash[SKIPPED] = Counter()
+    required = set(filter(None, os.environ.get("HLSPUB_REQUIRE", "").split(",")))
+    if unknown := required - NEEDS.keys():
+        raise pytest.UsageError(f"HLSPUB_REQUIRE names {', '.join(sorted(unknown))}; known: {', '.join(NEEDS)}")
+    if absent := required & config.stash[MISSING].keys():
+        said = "; ".join(f"{name}: {config.stash[MISSING][name]}" for name in sorted(absent))
+        raise pytest.UsageError(f"HLSPUB_REQUIRE asks for what is not here: {said}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, why in item.config.stash[MISSING].items():
+        if item.get_closest_marker(name):
+            item.config.stash[SKIPPED][name] += 1
+            pytest.skip(why)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    total = len(terminalreporter.stats.get("skipped", []))
+    parts = [f"{name} {count} ({config.stash[MISSING][name]})" for name, count in config.stash[SKIPPED].items()]
+    other = total - config.stash[SKIPPED].total()
+    if other:
+        parts.append(f"other {other}")
+    if parts:
+        terminalreporter.write_line(f"{total} skipped: {', '.join(parts)}", yellow=True)

@@ -1,0 +1,131 @@
+"""SIGKILL, and then the next start: the same session goes on, nothing is lost, nothing is done twice without need."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import pytest
+
+from tests.support.checker import Checker
+from tests.support.daemon import Daemon, Event
+from tests.support.judges import ended, root_of
+from tests.support.site import Site, takes
+from tests.support.transcoder import SMALL, Ffmpeg
+from tests.support.writer import Running, Writer
+
+Moment = Callable[[Daemon], object]
+
+MOMENTS: dict[str, Sequence[Moment]] = {
+    "as its session begins": [lambda life: life.wait("session.started")] * 3,
+    "while it takes its first files": [lambda life: life.wait("file.taken", count=2)] * 4,
+    "after some files": [lambda life: life.wait("file.taken", count=20)] * 3,
+    "after a root": [lambda life: life.wait("root.published")] * 4,
+    "while it starts": [lambda life: life.wait("watch.started")] * 5,
+    "as its session ends": [lambda life: life.wait("session.ending")],
+    "after its session ended": [lambda life: life.wait("session.ended")],
+}
+LAST_S = 60.0
+
+
+def numbered(events: Sequence[Event]) -> list[tuple[int, str]]:
+    """The publications in order; one that was announced again before the next is the same one."""
+    return [key for key, _ in groupby((event["seq"], event["root"]) for event in events)]
+
+
+def look_at_what_is_left(site: Site, last: Daemon, expected_root: str) -> None:
+    """What must be the same as if nothing had happened; `last` runs and has announced the final root."""
+    final = site.published()[-1]
+    assert final["final"]
+    assert final["root"] == expected_root
+    assert len({event["session"] for daemon in site.daemons for event in daemon.of("root.published", "file.taken")}) == 1
+
+    roots = numbered(site.published())
+    assert [seq for seq, _ in roots] == [*range(1, len(roots) + 1)]
+    assert numbered(site.announced()) == roots
+    with Checker(last.ready(), site.hls) as checker:
+        for event in {event["root"]: event for event in site.published()}.values():
+            checker.check(event["root"], event["entry"])
+        assert checker.report.misses == []
+
+    assert {key: count for key, count in takes(site.daemons).items() if count > 1} == {}
+    assert [trouble for life in site.daemons for trouble in life.troubles()] == []
+    assert last.stop() == 0
+    assert site.spooled() == []
+    assert site.journal_faults() == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_daemon_that_is_killed_again_and_again(site: Site, moment: str) -> None:
+    site.configure()
+    writer = Writer(site.hls)
+    with Running(writer, 0.1, 60, Writer.end) as running:
+        for awaited in MOMENTS[moment]:
+            life = site.daemon()
+            awaited(life)
+            life.kill()
+        last = site.daemon()
+        running.join()
+        if not any(event["final"] for event in site.published()):
+            last.wait("root.published", LAST_S, final=True)
+        last.ready()
+    look_at_what_is_left(site, last, root_of(writer.files(endlist=True)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_daemon_that_is_killed_at_any_moment(site: Site, seed: int) -> None:
+    chance = random.Random(seed)
+    site.configure()
+    writer = Writer(site.hls)
+    with Running(writer, 0.08, 80, Writer.end) as running:
+        while not running.over:
+            life = site.daemon()
+            time.sleep(chance.uniform(0.3, 2.5))
+            life.kill()
+        last = site.daemon()
+        if not any(event["final"] for event in site.published()):
+            last.wait("root.published", LAST_S, final=True)
+        last.ready()
+    look_at_what_is_left(site, last, root_of(writer.files(endlist=True)))
+
+
+def test_what_was_written_while_no_daemon_ran(site: Site) -> None:
+    site.configure()
+    writer = Writer(site.hls).step(3)
+    first = site.daemon()
+    first.wait("root.published")
+    first.kill()
+    writer.step(20).end()
+    last = site.daemon()
+    last.wait("root.published", final=True)
+    look_at_what_is_left(site, last, root_of(writer.files(endlist=True)))
+
+
+def test_a_window_that_slides_while_the_daemon_is_killed(site: Site) -> None:
+    site.configure(retention="window")
+    writer = Writer(site.hls, window=4, keep=6)
+    with Running(writer, 0.15, 50, Writer.end) as running:
+        for _ in range(4):
+            life = site.daemon()
+            life.wait("root.published", count=2)
+            life.kill()
+        last = site.daemon()
+        running.join()
+        last.wait("root.published", LAST_S, final=True)
+    listed = {f"{name}/{writer.segment_name(number)}" for name in "abc" for number in range(46, 50)}
+    files = {path: data for path, data in site.files().items() if path in listed or path.endswith(".m3u8")}
+    look_at_what_is_left(site, last, root_of(files))
+
+
+@pytest.mark.ffmpeg
+def test_a_real_stream_goes_on_after_each_kill(site: Site) -> None:
+    site.configure(publish_interval="1s", settle="2s")
+    with Ffmpeg(site.hls, 24, SMALL, speed=1.5) as ffmpeg:
+        for _ in range(3):
+            life = site.daemon()
+            life.wait("root.published", count=2)
+            life.kill()
+        last = site.daemon()
+        ffmpeg.finish()
+        last.wait("root.published", final=True)
+    look_at_what_is_left(site, last, root_of(ended(site.files())))
