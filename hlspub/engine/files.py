@@ -7,9 +7,12 @@ the backlog, not by the stream.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from struct import Struct
 
 from hlspub.ipld.cid import Cid
-from hlspub.model import FileKind
+from hlspub.model import FileIdentity, FileKind
+
+_IDENTITY = Struct("=QQQqq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,16 @@ class FileVersion:
     quiet: bool = False
     used_by: str = ""
     used_as: int = -1
+    seen: bytes = b""  # its identity on disk, packed: there is one for each file of a long stream
+
+    @property
+    def identity(self) -> FileIdentity:
+        """The state of the file on disk when it was last read."""
+        return FileIdentity(*_IDENTITY.unpack(self.seen))
+
+    @identity.setter
+    def identity(self, value: FileIdentity) -> None:
+        self.seen = _IDENTITY.pack(value.device, value.inode, value.size, value.mtime_ns, value.ctime_ns)
 
     @property
     def car(self) -> str:

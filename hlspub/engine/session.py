@@ -64,7 +64,6 @@ class Session:
     started_at: float
     last_taken_at: float
     files: dict[str, FileVersion] = field(default_factory=dict[str, FileVersion])
-    identities: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])
     tracks: dict[str, Track] = field(default_factory=dict[str, Track])
     lost: set[str] = field(default_factory=set[str])  # listed files that were declared lost and have not come since
     has_lost: bool = False  # a file was declared lost at some time, so some text may say EXT-X-GAP
@@ -75,6 +74,11 @@ class Session:
         self.confirmations = Confirmations(self.quorum)
 
     # what the watcher asks
+
+    def identity(self, path: str) -> FileIdentity | None:
+        """The state in which the file was last read; None when it never was."""
+        file = self.files.get(path)
+        return file.identity if file is not None else None
 
     def listed(self, path: str) -> bool:
         """Whether the newest version of some playlist lists this path."""
@@ -120,10 +124,10 @@ class Session:
         """Take a file; returns the records that say so."""
         records: list[Record] = []
         self.last_taken_at = max(self.last_taken_at, taken.at)
-        self.identities[taken.path] = taken.identity
         self.lost.discard(taken.path)
         before = self.files.get(taken.path)
         if before is not None and before.cid == taken.packed.cid and not self._means_more(taken):
+            before.identity = taken.identity
             records.append(FileSeen(self.number, taken.path, before.version, taken.identity))
             records += self._bind_waiting(before)
             return records
@@ -136,6 +140,7 @@ class Session:
             taken.packed.tsize,
             quiet=taken.quiet,
         )
+        file.identity = taken.identity
         self.files[taken.path] = file
         for track in self.tracks.values():
             track.revise(taken.path)
@@ -163,7 +168,8 @@ class Session:
         """Make a file of the stream's earlier session, unchanged on disk, part of this one without reading it again."""
         old = earlier.files[path]
         file = FileVersion(path, 1, old.kind, old.cid, old.size_bytes, old.tsize, held=old.held)
-        self.files[path], self.identities[path] = file, identity
+        file.identity = identity
+        self.files[path] = file
         self.last_taken_at = max(self.last_taken_at, at)
         if not old.held:
             self.confirmations.expect(file.car, file)

@@ -61,7 +61,7 @@ class Editor:
             track.path,
             FileKind.PLAYLIST,
             packed,
-            session.identities[track.path],
+            session.files[track.path].identity,
             self.clock.now(),
             playlist=scan(edited, track.path),
             again=True,

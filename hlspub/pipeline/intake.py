@@ -109,9 +109,9 @@ class Intake:
     async def reread(self, path: str, at: float) -> None:
         """At a session's end: look at a playlist once more, for what its listings mean now."""
         course = self.stream.course
-        if course is None or path not in course.session.identities:
-            return
-        await self._guarded(Settled(path, course.session.identities[path], SettledBy.CLOSED, at), again=True)
+        identity = course.session.identity(path) if course else None
+        if identity is not None:
+            await self._guarded(Settled(path, identity, SettledBy.CLOSED, at), again=True)
 
     # inside
 

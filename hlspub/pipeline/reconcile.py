@@ -112,7 +112,7 @@ class _Rebuilding:
         file = FileVersion(saved.path, saved.version, saved.kind, saved.cid, saved.size_bytes, saved.tsize)
         self.files[saved.path, saved.version] = file
         self.session.files[saved.path] = file
-        self.session.identities[saved.path] = saved.identity
+        file.identity = saved.identity
         self._expect(saved.car_key, file)
 
     def _expect(self, car: str, file: FileVersion | None) -> None:

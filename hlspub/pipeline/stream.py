@@ -82,7 +82,7 @@ class Stream:
         if path in self.refused:
             return self.refused[path][0]
         memory = self.course.session if self.course else self.last
-        return memory.identities.get(path) if memory else None
+        return memory.identity(path) if memory else None
 
     def wanted(self, path: str) -> bool:
         """Whether the path is taken at all: playlists and media on sight, other files when listed or included (P8)."""
@@ -103,7 +103,7 @@ class Stream:
         """Records that make an unchanged file of the last session part of this one; None when it must be read."""
         if self.course is None or self.last is None or path in self.course.session.files:
             return None
-        if classify(path) is FileKind.PLAYLIST or self.last.identities.get(path) != identity:
+        if classify(path) is FileKind.PLAYLIST or self.last.identity(path) != identity:
             return None
         return self.course.session.carry(path, self.last, identity, at)
 
@@ -114,7 +114,7 @@ class Stream:
         if self.course is None and self.last is not None:
             file = self.last.files.get(taken.path)
             if file is not None and file.cid == taken.packed.cid:
-                self.last.identities[taken.path] = taken.identity
+                file.identity = taken.identity
                 return [FileSeen(self.last.number, taken.path, file.version, taken.identity)]
         if self.course and _is_new_run(self.course.session, taken):
             records += self.end(Event.RESTART, taken.at)

@@ -127,12 +127,12 @@ class Streams(RuleBasedStateMachine):
     def crash(self) -> None:
         """The memory is gone; what the journal gives back is what was lost."""
         old = self.stage
-        before = (old.course.last_root, old.course.entry, picture(old), old.session.identities)
+        before = (old.course.last_root, old.course.entry, picture(old))
         held = {path for path, file in old.session.files.items() if file.held}
         quorum = Quorum(frozenset({TARGET}), 1)
         remembered = remember(self.reader, "main", (TARGET,), quorum, entry="auto", now=1e9)
         (old.course,) = remembered.courses
-        assert (old.course.last_root, old.course.entry, picture(old), old.session.identities) == before
+        assert (old.course.last_root, old.course.entry, picture(old)) == before
         assert held <= {path for path, file in old.session.files.items() if file.held}
         if old.course.last_root is not None:
             assert old.course.tree.tree.root().cid == old.course.last_root
@@ -164,7 +164,7 @@ def picture(stage: Stage) -> object:
     """What the next decision depends on."""
     tracks = stage.session.tracks
     return (
-        {path: (file.version, file.cid) for path, file in stage.session.files.items()},
+        {path: (file.version, file.cid, file.identity) for path, file in stage.session.files.items()},
         {path: listings(track) for path, track in tracks.items()},
         sorted(stage.session.waiting),
     )
