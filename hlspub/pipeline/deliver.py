@@ -68,8 +68,11 @@ class Courier:
                     await self.wake.wait(await self._sleep_s())
                     continue
                 for shard in due if self.well else due[:1]:
-                    self._busy.add(shard.id)
                     await limit.acquire_on_behalf_of(shard.id)
+                    if self.clock.now() < self.resume_at:
+                        limit.release_on_behalf_of(shard.id)
+                        break  # it failed meanwhile: leave it alone
+                    self._busy.add(shard.id)
                     tasks.start_soon(self._deliver, shard, limit)
 
     async def _due(self) -> list[PendingShard]:
@@ -124,9 +127,12 @@ class Courier:
 
     def degraded(self, why: TargetError) -> float:
         """The target failed: leave it alone for a while. Returns the wait in seconds."""
+        now = self.clock.now()
+        if now < self.resume_at:
+            return self.resume_at - now  # one of several that were under way together: one failure
         self.failures += 1
         wait_s = retry_after(self.failures, random.random(), asked_s=why.retry_s)  # noqa: S311 -- spreads retries
-        self.resume_at = max(self.resume_at, self.clock.now() + wait_s)
+        self.resume_at = now + wait_s
         if self.reason != str(why):
             self.reason = str(why)
             log.warning(

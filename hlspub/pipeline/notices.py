@@ -1,9 +1,10 @@
-"""What the watcher says, as log lines and metrics."""
+"""What the watcher and the journal say aloud, as log lines and metrics."""
 
 from dataclasses import fields
 
 import structlog
 
+from hlspub.journal.writer import JournalBlocked, JournalEvent
 from hlspub.telemetry.metrics import Metrics
 from hlspub.watch.ports import (
     FellBackToPoll,
@@ -36,3 +37,11 @@ def notices(stream: str, metrics: Metrics) -> Notify:
         (log.warning if loud else log.info)(what.event, stream=stream, **said)
 
     return notice
+
+
+def journal_said(event: JournalEvent) -> None:
+    """What the journal tells: the disk refuses it, or takes it again."""
+    if isinstance(event, JournalBlocked):
+        log.error("journal.blocked", reason=event.error, hint=event.hint)
+    else:
+        log.info("journal.resumed", tries=event.tries)
