@@ -6,7 +6,7 @@ data directory while they run.
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -19,6 +19,7 @@ from hlspub.config.change import diff, without_restart
 from hlspub.config.load import load
 from hlspub.config.model import Config
 from hlspub.config.model import Stream as ConfiguredStream
+from hlspub.config.places import JOURNAL_NAME, SOCKET_NAME
 from hlspub.daemon import Daemon
 from hlspub.errors import ExitCode, PermissionRefused, StorageError, one_error
 from hlspub.gateway.app import Gateway
@@ -28,14 +29,13 @@ from hlspub.hls.classify import classify, is_temporary, rendition_of
 from hlspub.journal.journal import Journal
 from hlspub.journal.lock import InstanceLock
 from hlspub.journal.reader import JournalReader, JournalReads
-from hlspub.journal.writer import JournalBlocked, JournalEvent
 from hlspub.model import FileKind, Publication
 from hlspub.pipeline.deliver import Courier
 from hlspub.pipeline.edits import Editor
 from hlspub.pipeline.ending import Ending
 from hlspub.pipeline.gaps import Gaps
 from hlspub.pipeline.intake import Intake
-from hlspub.pipeline.notices import notices
+from hlspub.pipeline.notices import journal_said, notices
 from hlspub.pipeline.once import Progress, publish_once
 from hlspub.pipeline.plans import plan_of, quorum_of
 from hlspub.pipeline.publish import Publisher
@@ -56,8 +56,6 @@ from hlspub.telemetry.systemd import Notifier, watchdog_interval_s
 from hlspub.watch.directory import DirectoryWatch
 from hlspub.watch.ports import Names
 
-JOURNAL = "journal.sqlite"
-CONTROL = "control.sock"
 LEFT = 130  # exit code of a daemon that was told twice to stop
 READERS = 2  # journal connections for the gateway and the couriers
 
@@ -82,6 +80,7 @@ class House:
     blocks: LocalBlocks
     view: View
     address: Callable[[], str | None]
+    _heard: list[list[tuple[str, str]]] = field(default_factory=list[list[tuple[str, str]]])
 
     async def announce(self, publication: Publication, settings: str) -> None:
         """Tell of a publication: the append-only file first, then who watches."""
@@ -97,6 +96,8 @@ class House:
         """A target keeps a CAR."""
         for runner in self.runners.values():
             runner.stream.confirmed(target, car)
+        for heard in self._heard:
+            heard.append((target, car))
 
     async def build(self, name: str) -> Runner:
         """One stream's runner, as the journal remembers it."""
@@ -127,10 +128,17 @@ class House:
                 reader.last_seq(name),
             )
 
-        remembered, published, seq = await self.reads.run(look_up)
+        heard: list[tuple[str, str]] = []  # receipts that come while the journal is read: it may not have them yet
+        self._heard.append(heard)
+        try:
+            remembered, published, seq = await self.reads.run(look_up)
+        finally:
+            self._heard = [one for one in self._heard if one is not heard]
         stream = Stream(plan, targets, quorum, self.journal.next_session, seq)
         stream.published.extend(published)
         stream.remember(remembered.courses, remembered.last)
+        for receipt in heard:
+            stream.confirmed(*receipt)
         editor = Editor(self.spool, self.journal, self.clock, self.blocks.read, self.ring_couriers)
         intake = Intake(
             stream,
@@ -243,7 +251,7 @@ def daemon_of(house: House, config_path: Path | None, notifier: Notifier, addres
 
     async def serve_commands(task_status: TaskStatus[None]) -> None:
         commands = Commands(house.view, daemon)
-        await serve_control(config.data_dir / CONTROL, commands, started=task_status.started)
+        await serve_control(config.data_dir / SOCKET_NAME, commands, started=task_status.started)
 
     daemon = Daemon(
         names=list(config.stream),
@@ -304,8 +312,8 @@ async def with_house(
     spool, store = CarStore(data_dir / "spool"), CarStore(data_dir / "local")
     await anyio.to_thread.run_sync(spool.prepare)
     await anyio.to_thread.run_sync(store.prepare)
-    journal = await Journal.open(data_dir / JOURNAL, on_event=_journal_said)
-    reads = JournalReads(data_dir / JOURNAL, threads=READERS)
+    journal = await Journal.open(data_dir / JOURNAL_NAME, on_event=journal_said)
+    reads = JournalReads(data_dir / JOURNAL_NAME, threads=READERS)
     runners: dict[str, Runner] = {}
     couriers: list[Courier] = []
     view = View(runners, couriers, reads, clock, address)
@@ -361,13 +369,6 @@ def prepare_data_dir(data_dir: Path) -> None:
         ) from why
     except OSError as why:
         raise StorageError(f"data_dir {data_dir} cannot be made: {why.strerror}", hint="Change data_dir.") from why
-
-
-def _journal_said(event: JournalEvent) -> None:
-    if isinstance(event, JournalBlocked):
-        log.error("journal.blocked", reason=event.error, hint=event.hint)
-    else:
-        log.info("journal.resumed", tries=event.tries)
 
 
 def publish(directory: Path, config: Config, *, name: str, progress: Callable[[Progress], None]) -> dict[str, object]:

@@ -59,11 +59,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(why)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    total = len(terminalreporter.stats.get("skipped", []))
-    parts = [f"{name} {count} ({config.stash[MISSING][name]})" for name, count in config.stash[SKIPPED].items()]
-    other = total - config.stash[SKIPPED].total()
-    if other:
-        parts.append(f"other {other}")
-    if parts:
-        terminalreporter.write_line(f"{total} skipped: {', '.join(parts)}", yellow=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of a run: what was skipped, and for want of what."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    total = len(terminal.stats.get("skipped", ())) if isinstance(terminal, pytest.TerminalReporter) else 0
+    if not total or config.option.collectonly:
+        return
+    skipped, missing = config.stash[SKIPPED], config.stash[MISSING]
+    parts = [f"{name} {count} ({missing[name]})" for name, count in skipped.items()]
+    if other := total - skipped.total():
+        parts.append(f"for other reasons {other}")
+    terminal.write_line(f"{total} skipped: {', '.join(parts)}", yellow=True)

@@ -12,8 +12,7 @@ from hlspub.model import FileIdentity
 
 def seen(path: Path) -> FileIdentity:
     """The state of a file, as the watcher sees it."""
-    found = path.stat()
-    return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return FileIdentity.of(path.stat())
 
 
 @contextmanager

@@ -14,11 +14,9 @@ from pathlib import Path
 import click
 
 from hlspub import __version__
-from hlspub.cli.common import config_option
+from hlspub.cli.common import INTERRUPTED, config_option
 from hlspub.cli.group import LazyGroup
 from hlspub.errors import ExitCode, HlspubError
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 # name -> (where its click command is, what `hlspub --help` says of it: the first line of the command's own help)
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -5,7 +5,6 @@ that the two never disagree. Nothing heavy is imported here: `hlspub version` pa
 """
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from hlspub.config.units import parse_duration
 from hlspub.ipld.cid import Cid
 
 Answer = Mapping[str, object]
+INTERRUPTED = 130  # the exit code after Ctrl-C: 128 + SIGINT, as shells count
 _KIBI = 1024
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -68,11 +68,6 @@ def emit(answer: Answer, *, as_json: bool, text: Callable[[Answer], str] | str) 
 def talk(line: str) -> None:
     """Say something on stderr: progress, warnings, what happens next."""
     click.echo(line, err=True)
-
-
-def on_terminal() -> bool:
-    """Whether the talk goes to a person's terminal."""
-    return sys.stderr.isatty()
 
 
 def table(rows: list[tuple[str, ...]], *, indent: str = "") -> str:

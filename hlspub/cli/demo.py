@@ -22,13 +22,12 @@ import click
 from anyio.abc import ByteReceiveStream, ObjectReceiveStream, Process
 from anyio.streams.text import TextReceiveStream
 
-from hlspub.cli.common import define, time_text
+from hlspub.cli.common import INTERRUPTED, define, time_text
 from hlspub.cli.demo_source import RENDITIONS, arguments, can_draw_text, find_ffmpeg
 from hlspub.errors import HlspubError
 
 PORT = 8480
 READY_S, FINAL_S, STOP_S = 30.0, 60.0, 30.0  # seconds to wait for each
-_INTERRUPTED = 130
 _CONFIG = """\
 data_dir = "data"
 
@@ -91,7 +90,7 @@ class Demo:
             tasks.cancel_scope.cancel()
         if self._left:
             say("Left at once. What was taken is kept; `hlspub run` with the same configuration goes on.")
-            return _INTERRUPTED
+            return INTERRUPTED
         return 0
 
     async def _play(self) -> None:

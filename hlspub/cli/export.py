@@ -18,7 +18,7 @@ from hlspub.ipld import car
 from hlspub.ipld.cid import Cid
 from hlspub.ipld.dag import walk_dag
 from hlspub.ipld.walk import stream_async
-from hlspub.spool.disk import explained, sync_folder
+from hlspub.spool.disk import DISK, explained
 
 STDOUT = "-"
 
@@ -84,9 +84,9 @@ def _appearing(path: Path) -> Generator[BinaryIO]:
             with file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                DISK.sync_file(file.fileno())
             part.replace(path)
-            sync_folder(path.parent)
+            DISK.sync_folder(path.parent)
         finally:
             part.unlink(missing_ok=True)
 

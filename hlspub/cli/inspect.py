@@ -73,7 +73,7 @@ def _refused(why: OSError) -> None:
 
 
 def _node(path: Path, inside: Path) -> Node:
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # unlike `resolve`, it does not fail on links in a circle
     if path.is_symlink() and not target.is_relative_to(inside):
         return Node(NodeKind.ESCAPE)
     try:

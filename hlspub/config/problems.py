@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from hlspub.config.lines import KeyPath, line_of
 
 _SECRET_NAME = re.compile(r"secret|token|passw|credential|private|(^|_)key$", re.IGNORECASE)
+_USER_INFO = re.compile(r"//[^/@\s\"]*@")  # user and password in a URL (RFC 3986 §3.2.1)
 _LONGEST_VALUE = 60  # characters of a value that are worth showing
 _TOP = "the configuration"
 
@@ -75,9 +76,9 @@ def shown(path: KeyPath, value: object) -> str:
     """A value as it may be shown: like TOML writes it, cut when long, hidden when it may be a secret."""
     if isinstance(value, dict):
         return "{…}"
-    if isinstance(value, str) and path and _SECRET_NAME.search(path[-1]):
+    if not isinstance(value, (bool, int, float)) and path and _SECRET_NAME.search(path[-1]):
         return "(not shown)"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = _USER_INFO.sub("//…@", json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 

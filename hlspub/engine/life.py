@@ -18,7 +18,7 @@ class Life(StrEnum):
     """Where a stream's session stands."""
 
     WAITING = "waiting"
-    RUNNING = "live"
+    RUNNING = "running"
     CLOSING = "closing"
     ENDING = "ending"
 

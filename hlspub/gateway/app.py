@@ -9,6 +9,7 @@ server and logged by it.
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,6 +27,8 @@ from hlspub.gateway.pages import Pages
 from hlspub.gateway.ports import Blocks, Health, Metrics, Observe, Streams
 from hlspub.gateway.reading import NotHeld
 from hlspub.model import Clock
+
+log = structlog.get_logger("hlspub.gateway")
 
 CORS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -103,12 +106,16 @@ async def _refused(_request: Request, why: Exception) -> Response:
     return _plain(texts[why.status_code] if generic else why.detail, why.status_code, why.headers)
 
 
-async def _failed(_request: Request, why: Exception) -> Response:
-    """An error of the tree, said to the client: what was asked for wrongly, what is not here, what is broken here."""
-    status = 400 if isinstance(why, CidError) else 404 if isinstance(why, NotHeld) else 500
+async def _failed(request: Request, why: Exception) -> Response:
+    """An error of the tree. The client is told what it asked for wrongly and what is not here; the log, what is broken."""
+    fresh = {"Cache-Control": "no-store"}
+    if isinstance(why, CidError | NotHeld):
+        text = str(why)
+        sentence = f"{text[:1].upper()}{text[1:]}. {why.hint}"
+        return _plain(sentence, 400 if isinstance(why, CidError) else 404, fresh)
     hint = why.hint if isinstance(why, HlspubError) else ""
-    text = str(why)
-    return _plain(f"{text[:1].upper()}{text[1:]}. {hint}".rstrip(), status, {"Cache-Control": "no-store"})
+    log.error("gateway.response_failed", path=request.scope["path"], reason=str(why), hint=hint)
+    return _plain("This gateway cannot read what was asked for; its log says why.", 500, fresh)
 
 
 def _plain(text: str, status: int, headers: Mapping[str, str] | None) -> Response:

@@ -37,6 +37,7 @@ class File:
     block: bytes
     media_type: str | None  # None: look at the bytes
     headers: Mapping[str, str]
+    tag: Cid | None = None  # of what the address names, where that is not the file itself: a directory with an index
 
 
 async def respond(request: Request, blocks: Blocks, file: File) -> Response:
@@ -46,7 +47,7 @@ async def respond(request: Request, blocks: Blocks, file: File) -> Response:
         HTTPException: 416.
         HlspubError: a block is missing or damaged and nothing was sent yet.
     """
-    etag = f'"{file.cid}"'
+    etag = f'"{file.tag or file.cid}"'
     headers = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff", **file.headers, "ETag": etag}
     if not none_match(request.headers.get("if-none-match"), etag):
         return not_modified(headers)

@@ -81,17 +81,11 @@ class PathGateway:
             case Kind.FILE | Kind.SYMLINK:
                 name = request.query_params.get("filename") or (at.names[-1] if at.names else "")
                 media_type = "inode/symlink" if found.kind is Kind.SYMLINK else media.type_of_name(name)
-                return await self._file(request, found, media_type, headers)
+                file = files.File(found.cid, found.size, found.block, media_type, headers)
+                return await files.respond(request, self._blocks, file)
             case Kind.OTHER:
                 codec = found.cid.codec.name.lower().replace("_", "-")
                 raise HTTPException(406, f"{found.cid} is {codec}, not a file or directory. Its block: ?format=raw")
-
-    async def _file(
-        self, request: Request, found: walk.Resolution, media_type: str | None, headers: dict[str, str]
-    ) -> Response:
-        return await files.respond(
-            request, self._blocks, files.File(found.cid, found.size, found.block, media_type, headers)
-        )
 
     async def _directory(
         self, request: Request, at: _Address, found: walk.Resolution, headers: dict[str, str]
@@ -102,7 +96,8 @@ class PathGateway:
         get = getter(self._blocks, {found.cid: found.block})
         index = await walk.run_async(walk.resolve(at.root, (*at.names, _INDEX)), get)
         if not index.remaining and index.kind is Kind.FILE:
-            return await self._file(request, index, media.type_of_name(_INDEX), headers)
+            page = files.File(index.cid, index.size, index.block, media.type_of_name(_INDEX), headers, tag=found.cid)
+            return await files.respond(request, self._blocks, page)
         headers |= {**listing.HEADERS, "ETag": listing.etag(found.cid), "Cache-Control": listing.CACHE}
         if not none_match(request.headers.get("if-none-match"), headers["ETag"]):
             return files.not_modified(headers)

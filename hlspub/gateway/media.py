@@ -1,7 +1,7 @@
 """Media types of what the gateway serves: those of HLS, and of the few files that `include` may put beside a stream.
 
 Rule: players are strict about types and browsers guess when they may, so every answer names its type and forbids guessing.
-What a browser would run (HTML, SVG, XML) is known by its name alone and comes from the dashboard's origin, so it gets a
+What a browser would run (HTML, XML, SVG) is known by its name alone and comes from the dashboard's origin, so it gets a
 sandbox: scripts run there under an origin of nobody.
 """
 
@@ -11,7 +11,6 @@ from hlspub.hls import media_types
 from hlspub.hls.classify import suffix_of
 
 SANDBOX: Final = "sandbox allow-scripts allow-popups allow-forms"
-_ACTIVE: Final = ("text/html", "image/svg+xml", "application/xml")
 _BESIDE: Final = {
     "css": "text/css; charset=utf-8",
     "gif": "image/gif",
@@ -31,5 +30,6 @@ def type_of_name(name: str) -> str | None:
 
 
 def is_active(media_type: str) -> bool:
-    """Whether a browser would run what has this type."""
-    return media_type.startswith(_ACTIVE)
+    """Whether a browser would run what has this type: HTML, and all of XML, in which XHTML may be embedded."""
+    essence = media_type.partition(";")[0]
+    return essence == "text/html" or essence.endswith(("/xml", "+xml"))

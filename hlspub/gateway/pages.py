@@ -43,7 +43,11 @@ class Pages:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         folder = resources.files("hlspub.gateway") / "static"
-        self._assets = {asset.name: _asset(asset.name, asset.read_bytes()) for asset in folder.iterdir()}
+        self._assets = {
+            asset.name: _asset(asset.name, asset.read_bytes())
+            for asset in folder.iterdir()
+            if asset.name.rpartition(".")[2] in _TYPES
+        }
 
     async def dashboard(self, request: Request) -> Response:
         """`/`: every stream and target."""

@@ -51,21 +51,34 @@ def range_applies(if_range: str | None, etag: str) -> bool:
 
 
 def parse_range(field: str | None, size: int) -> Span | None:
-    """The span that a Range asks for; None for the whole file: no Range, several ranges, another unit, a malformed one.
+    """The span that a Range asks for; None for the whole file: no Range, another unit, a malformed one.
+
+    Of several ranges the first that can be satisfied is answered: §15.3.7 lets a server send "only a subset of the data
+    requested", and says in Content-Range which.
 
     Raises:
-        Unsatisfiable: it is well-formed and lies beyond the `size` bytes.
+        Unsatisfiable: it is well-formed and lies wholly beyond the `size` bytes.
     """
     if field is None:
         return None
     unit, equals, ranges = field.partition("=")
-    match = _INT_RANGE.fullmatch(ranges.strip())
-    if unit.strip().lower() != "bytes" or not equals or match is None:
+    matches = [_INT_RANGE.fullmatch(part.strip()) for part in ranges.split(",")]
+    if unit.strip().lower() != "bytes" or not equals or not all(map(_is_valid, matches)):
         return None
-    first, last = match.groups()
-    if len(first) > _MAX_DIGITS or len(last) > _MAX_DIGITS or not (first or last):
-        return None
-    return _from_offset(int(first), last, size) if first else _suffix(int(last), size)
+    for first, last in (match.groups() for match in matches if match):
+        if first and int(first) < size:
+            return Span(int(first), min(int(last) + 1, size) if last else size)
+        if not first and int(last):
+            # Of an empty file a suffix is satisfiable, says §14.1.2, but no Content-Range could say so.
+            return Span(max(size - int(last), 0), size) if size else None
+    raise Unsatisfiable
+
+
+def _is_valid(match: re.Match[str] | None) -> bool:
+    """Whether it is a range at all: one bound or both, and not the last before the first (§14.1.2)."""
+    if match is None or match[0] == "-" or max(len(match[1]), len(match[2])) > _MAX_DIGITS:
+        return False
+    return not (match[1] and match[2]) or int(match[1]) <= int(match[2])
 
 
 def disposition(filename: str | None, *, download: bool) -> str | None:
@@ -82,19 +95,3 @@ def disposition(filename: str | None, *, download: bool) -> str | None:
 
 def _opaque(etag: str) -> str:
     return etag.removeprefix("W/").strip('"')
-
-
-def _from_offset(first: int, last: str, size: int) -> Span | None:
-    if last and int(last) < first:
-        return None  # "A client that receives … invalid … MUST ignore": §14.1.2 has such a range invalid
-    if first >= size:
-        raise Unsatisfiable
-    return Span(first, min(int(last) + 1, size) if last else size)
-
-
-def _suffix(length: int, size: int) -> Span | None:
-    if length == 0:
-        raise Unsatisfiable
-    if size == 0:
-        return None  # satisfiable, says §14.1.2, but no Content-Range could say so
-    return Span(max(size - length, 0), size)

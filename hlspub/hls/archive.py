@@ -34,7 +34,8 @@ _NO_NAMES: Mapping[int, str] = MappingProxyType({})
 class KeptSegment(NamedTuple):
     """A segment of the archive: its lines joined by newlines, EXT-X-DISCONTINUITY first and the URI last.
 
-    `number` is its discontinuity sequence number, `target_s` the longest target duration so far in seconds.
+    `number` is its discontinuity sequence number, `target_s` the longest target duration so far in seconds, `at_head` whether
+    it led the window in which it was first seen.
     """
 
     sequence: int
@@ -42,6 +43,7 @@ class KeptSegment(NamedTuple):
     state: State
     number: int
     target_s: float
+    at_head: bool
 
 
 class KeptRange(NamedTuple):
@@ -66,6 +68,7 @@ class Archive:
     """Everything that one media playlist ever listed in a session."""
 
     __slots__ = (
+        "_at_head",
         "_first_listed",
         "_first_number",
         "_floating",
@@ -85,6 +88,7 @@ class Archive:
         self._sequences: list[int] = []
         self._texts: list[str] = []
         self._states: list[State] = []
+        self._at_head: set[int] = set()
         self._ranges: dict[str, int] = {}
         self._floating: set[str] = set()
         self._number = self._first_number = 0
@@ -145,14 +149,11 @@ class Archive:
     # what feed learns
 
     def _learn(self, sequence: int, listed: Listed) -> KeptSegment:
-        lines, broken = listed.lines, listed.discontinuity
-        if listed.place == 0 and self._sequences:
-            # A writer may count a discontinuity that left the window instead of listing it (RFC 8216bis §4.4.3.3).
-            broken = broken or listed.number > self._number
-            if not broken and self._window.count > 1 and not self._window.dated:
-                lines = tuple(line for line in lines if not line.startswith(DATE_TIME))
-        text = "\n".join((DISCONTINUITY, *lines) if broken else lines)
-        item = KeptSegment(sequence, text, listed.state, listed.number, self._target_s)
+        # A writer may count a discontinuity that left the window instead of listing it (RFC 8216bis §4.4.3.3).
+        at_head = listed.place == 0 and bool(self._sequences)
+        broken = listed.discontinuity or (at_head and listed.number > self._number)
+        text = "\n".join((DISCONTINUITY, *listed.lines) if broken else listed.lines)
+        item = KeptSegment(sequence, text, listed.state, listed.number, self._target_s, at_head)
         self._add(item)
         return item
 
@@ -163,6 +164,8 @@ class Archive:
         self._texts.append(item.text)
         same = bool(self._states) and self._states[-1] == item.state
         self._states.append(self._states[-1] if same else item.state)
+        if item.at_head:
+            self._at_head.add(item.sequence)
         self._number = item.number
         self._target_s = max(self._target_s, item.target_s)
 
@@ -193,6 +196,17 @@ class Archive:
         longest = max((floor(seconds(line.partition(":")[2]) + 0.5) for line in lines), default=1)
         return max(ceil(self._target_s), longest)
 
+    def _undated(self) -> AbstractSet[int]:
+        """Segments whose date the window's head gave them: where no segment behind a head has one of its own."""
+        behind: set[bool] = set()
+        heads: set[int] = set()
+        for sequence, text in zip(self._sequences, self._texts, strict=True):
+            if sequence in self._at_head and not _is_broken(text):
+                heads.add(sequence)
+            elif sequence != self._sequences[0] and not _is_broken(text):
+                behind.add(DATE_TIME in text)
+        return heads if behind == {False} else frozenset()
+
     def _header(self, target: int) -> Iterator[str]:
         """That of the last version, but for what is other for the whole."""
         values = {
@@ -216,12 +230,15 @@ class Archive:
                 yield f"{name}:{value}"
 
     def _body(self, target: int, gaps: AbstractSet[int], renamed: Mapping[int, str]) -> Iterator[str]:
+        undated = self._undated()
         ranges: defaultdict[int, list[str]] = defaultdict(list)
         for line, sequence in self._ranges.items():
             ranges[sequence].append(line)
         now, expected = State(), self._sequences[0] if self._sequences else 0
         for sequence, text, state in zip(self._sequences, self._texts, self._states, strict=True):
             lines = text.split("\n")
+            if sequence in undated:
+                lines = [line for line in lines if not line.startswith(DATE_TIME)]
             if sequence in renamed:
                 lines[-1] = _renamed(lines[-1], renamed[sequence])
             hole, expected = sequence - expected, sequence + 1

@@ -8,19 +8,25 @@ Source: RFC 8216bis §4.4.4.7 (EXT-X-GAP), §4.4.4.9 (GAP attribute of EXT-X-PAR
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 
+from hlspub.hls import runs
 from hlspub.hls.playlist import ReferenceKind
 from hlspub.hls.reading import Reading
 from hlspub.hls.tags import read_line
+from hlspub.hls.text import BLANKS, decode
 
 _GAP = b"#EXT-X-GAP"
+_PART_GAP = b",GAP=YES"
 _ENDLIST = b"#EXT-X-ENDLIST"
 _HAS_ENDLIST = re.compile(rb"^[ \t]*#EXT-X-ENDLIST(?:[ \t\r]*$|:)", re.MULTILINE)
-_BLANKS = b" \t\r"
+_MARKED = (ReferenceKind.SEGMENT, ReferenceKind.PART)
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
-def mark_gaps(data: bytes, path: str, lost: AbstractSet[str]) -> bytes:
+def mark_gaps(data: bytes, path: str, lost: AbstractSet[str], *, variables: Mapping[str, str] = _NO_VARIABLES) -> bytes:
     """Mark the segments and partial segments of the playlist at `path` whose files are in `lost`.
 
     A lost media initialization section marks every segment that needs it.
@@ -29,30 +35,48 @@ def mark_gaps(data: bytes, path: str, lost: AbstractSet[str]) -> bytes:
         data: the playlist's bytes, whole.
         path: its own path relative to the stream's directory.
         lost: paths of lost files.
+        variables: as for `scan`.
 
     Raises:
         PlaylistError: as `scan`, where the tags contradict one another.
     """
-    reading = Reading(path, {})
-    lines = data.split(b"\n")
-    edited: list[bytes] = []
-    without_map = False
-    for line in lines:
-        marked, seen = reading.gap, len(reading.gathered.paths)
-        read_line(reading, line.strip(_BLANKS).decode("utf-8", "surrogateescape"))
-        kind, is_lost = None, False
-        if len(reading.gathered.paths) > seen:
-            kind, is_lost = reading.gathered.runs[-1].kind, reading.gathered.paths[-1] in lost
-        if kind is ReferenceKind.MAP:
-            without_map = is_lost
-        elif kind is ReferenceKind.SEGMENT and (is_lost or without_map) and not marked:
-            edited.append(_GAP + _line_end(line))
-        elif kind is ReferenceKind.PART and (is_lost or without_map) and reading.gathered.runs[-1].required:
-            body = line.rstrip(_BLANKS)
-            edited.append(body + b",GAP=YES" + line[len(body) :])
+    raw = data.split(b"\n")
+    texts = [line.strip(BLANKS) for line in decode(data)[0].split("\n")]
+    places = [place for place, text in enumerate(texts) if text]
+    reading = Reading(path, variables)
+    for at, kind in reversed(list(_lost_lines(reading, [texts[place] for place in places], lost))):
+        place = places[at]
+        if kind is ReferenceKind.PART:
+            body = raw[place].rstrip(BLANKS.encode())
+            raw[place] = body + _PART_GAP + raw[place][len(body) :]
+        else:
+            raw.insert(place, _GAP + (b"\r" if raw[place].endswith(b"\r") else b""))
+    return b"\n".join(raw)
+
+
+def _lost_lines(reading: Reading, lines: Sequence[str], lost: AbstractSet[str]) -> Iterator[tuple[int, ReferenceKind]]:
+    """Where lost segments (their URI lines) and lost partial segments stand that are not marked yet."""
+    paths = reading.gathered.paths
+    at, without_map = 0, False
+    while at < len(lines):
+        seen = len(paths)
+        plain = lines[at].startswith(runs.EXTINF) and reading.idle and not without_map
+        if plain and (taken := runs.take(reading, lines, at)):
+            if not lost.isdisjoint(paths[seen:]):
+                uris = [place for place in range(at, at + taken) if not lines[place].startswith("#")]
+                listed = zip(uris, paths[seen:], strict=True)
+                yield from ((place, ReferenceKind.SEGMENT) for place, path in listed if path in lost)
+            at += taken
             continue
-        edited.append(line)
-    return b"\n".join(edited)
+        read_line(reading, lines[at])
+        if len(paths) > seen:
+            _, kind, required, _ = reading.gathered.runs[-1]
+            gone = paths[-1] in lost
+            if kind is ReferenceKind.MAP:
+                without_map = gone
+            elif kind in _MARKED and required and (gone or without_map):
+                yield at, kind
+        at += 1
 
 
 def add_endlist(data: bytes) -> bytes:
@@ -61,8 +85,3 @@ def add_endlist(data: bytes) -> bytes:
         return data
     end = b"\r\n" if b"\r\n" in data else b"\n"
     return data + (b"" if data.endswith(b"\n") else end) + _ENDLIST + end
-
-
-def _line_end(line: bytes) -> bytes:
-    """What follows the text of an inserted line before its newline, as in its neighbour."""
-    return b"\r" if line.endswith(b"\r") else b""

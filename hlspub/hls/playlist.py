@@ -163,8 +163,8 @@ class Gathered:
 
     def _continues(self, run: Run, kind: ReferenceKind, required: bool, sequence: int) -> bool:
         start, run_kind, run_required, first = run
-        if run_kind is not kind or run_required is not required:
-            return False
+        if run_kind is not kind or run_required is not required or kind is ReferenceKind.MAP:
+            return False  # each map has a run of its own, because it may turn out not to be required
         return sequence == (first + len(self.paths) - start if kind is ReferenceKind.SEGMENT else first)
 
     def freeze(self) -> References:
@@ -183,6 +183,9 @@ class Resume:
     longest_s: float = 0.0  # the longest EXTINF
     elsewhere: int = 0  # segments that are not local
     skipped: int = 0  # segments that EXT-X-SKIP stands for
+    map_run: int = -1  # the run of the last EXT-X-MAP, -1 when it is not local
+    map_used: bool = False  # a segment needs it …
+    map_gapped: bool = False  # … or one that is a gap would
     range_path: str = ""  # the resource of the last EXT-X-BYTERANGE …
     range_end: int = 0  # … and where it ended
 

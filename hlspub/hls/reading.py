@@ -21,6 +21,7 @@ from hlspub.hls.playlist import (
     PlaylistKind,
     ReferenceKind,
     Resume,
+    Run,
     Source,
 )
 from hlspub.hls.references import Inline, Local, Refused, Remote, resolve
@@ -57,6 +58,9 @@ class Reading:
     skipped: int = 0  # segments that EXT-X-SKIP stands for
     total_s: float = 0.0
     longest_s: float = 0.0
+    map_run: int = -1  # the run of the last EXT-X-MAP, -1 when it is not local
+    map_used: bool = False  # a segment needs it …
+    map_gapped: bool = False  # … or one that is a gap would
     range_path: str = ""
     range_end: int = 0
     # What waits for the next URI line:
@@ -137,9 +141,30 @@ class Reading:
         elif self.byterange is not None:
             self.range_of(target.path, *self.byterange)
         self.segments += 1
+        self.needs_map(gap=self.gap)
         self.total_s += seconds
         self.longest_s = max(self.longest_s, seconds)
         self.extinf_s, self.gap, self.byterange = None, False, None
+
+    def map_line(self, uri: str) -> Local | Remote | Inline | Refused:
+        """An EXT-X-MAP; the segments before it needed the one before, or none of them did."""
+        self._settle_map(self.gathered.runs)
+        found = self.refer(uri, ReferenceKind.MAP, required=True)
+        self.map_run = len(self.gathered.runs) - 1 if isinstance(found, Local) else -1
+        self.map_used = self.map_gapped = False
+        return found
+
+    def needs_map(self, *, gap: bool) -> None:
+        """A segment or partial segment is listed, to which the last EXT-X-MAP applies."""
+        if gap:
+            self.map_gapped = True
+        else:
+            self.map_used = True
+
+    def _settle_map(self, runs: list[Run]) -> None:
+        """A map to which only gaps refer is not required: no player loads it."""
+        if self.map_run >= 0 and self.map_gapped and not self.map_used:
+            runs[self.map_run] = runs[self.map_run]._replace(required=False)
 
     def range_of(self, path: str, length: int, offset: int | None) -> None:
         """A byte range of a local file: without an offset it follows the one before (RFC 8216bis §4.4.4.2)."""
@@ -152,19 +177,24 @@ class Reading:
         """A run of plain segments; `total_s` counts from the playlist's start."""
         self.gathered.extend(paths, ReferenceKind.SEGMENT, required=True, sequence=self.sequence)
         self.segments += len(paths)
+        self.needs_map(gap=False)
         self.longest_s = max(self.longest_s, longest_s)
         self.total_s = total_s
 
     def playlist(self, kind: PlaylistKind, source: Source) -> Playlist:
         """The frozen value."""
         media = kind is PlaylistKind.MEDIA
+        references = self.gathered
+        if self.map_gapped and not self.map_used:
+            references = Gathered(references.paths, references.runs)
+            self._settle_map(references.runs)
         if media and self.target_duration is None:
             self.warn.add("no-target-duration")
         if self.segments and self.elsewhere == self.segments:
             self.warn.add("all-segments-remote")
         return Playlist(
             kind=kind,
-            references=self.gathered.freeze(),
+            references=references.freeze(),
             remote=tuple(self.remote),
             refused=tuple(self.refused),
             keys=tuple(self.keys),
@@ -195,6 +225,9 @@ class Reading:
             longest_s=self.longest_s,
             elsewhere=self.elsewhere,
             skipped=self.skipped,
+            map_run=self.map_run,
+            map_used=self.map_used,
+            map_gapped=self.map_gapped,
             range_path=self.range_path,
             range_end=self.range_end,
         )
@@ -202,13 +235,15 @@ class Reading:
     @classmethod
     def of(cls, inherited: Mapping[str, str], before: Playlist, resume: Resume) -> Self:
         """A reading that goes on after the last line of `before`."""
-        old = before.references
+        gathered = Gathered(before.references.paths, before.references.runs)
+        if resume.map_run >= 0:
+            gathered.runs[resume.map_run] = gathered.runs[resume.map_run]._replace(required=True)
         return cls(
             path=resume.path,
             inherited=inherited,
             kind=before.kind,
             kind_tag=resume.kind_tag,
-            gathered=Gathered(old.paths, old.runs),
+            gathered=gathered,
             remote=dict.fromkeys(before.remote),
             refused=dict.fromkeys(before.refused),
             keys=dict.fromkeys(before.keys),
@@ -226,6 +261,9 @@ class Reading:
             segments=before.segments,
             elsewhere=resume.elsewhere,
             skipped=resume.skipped,
+            map_run=resume.map_run,
+            map_used=resume.map_used,
+            map_gapped=resume.map_gapped,
             total_s=before.total_duration_s,
             longest_s=resume.longest_s,
             range_path=resume.range_path,

@@ -11,11 +11,12 @@ Rule: what this takes, `tags.read_line` would have read line by line with the sa
 import re
 from collections.abc import Sequence
 from functools import reduce
+from itertools import repeat
 from operator import add
 
 from hlspub.hls.playlist import PlaylistKind
 from hlspub.hls.reading import Reading
-from hlspub.hls.tags import MAX_SECONDS, seconds
+from hlspub.hls.tags import MAX_SECONDS, byterange, seconds
 
 EXTINF = "#EXTINF:"
 FIRST_ROWS = 32  # tried first, and left to `tags` when they do not fit
@@ -25,7 +26,8 @@ _SAMPLE = 64
 _SPECIAL = ("#", "%", "\\", ":", "?", "{", "\n.")
 _SPECIAL_PATHS = ("//", "/.", "\n/", "/\n")
 _NOT_PLAIN = re.compile(r"[#%\\:?{]|\n[./]|/[/.\n]")
-_WITHOUT_EFFECT = ("#EXT-X-PROGRAM-DATE-TIME:", "#EXT-X-BITRATE:")
+_RANGE = "#EXT-X-BYTERANGE:"
+_TAGS = (_RANGE, "#EXT-X-PROGRAM-DATE-TIME:", "#EXT-X-BITRATE:")
 
 
 def take(reading: Reading, lines: Sequence[str], at: int) -> int:
@@ -40,7 +42,9 @@ def take(reading: Reading, lines: Sequence[str], at: int) -> int:
         columns = [lines[at + column : end : width] for column in range(width)]
         plain = min(map(_alike, columns, prefixes))
         if plain:
-            _take(reading, columns[0][:plain], columns[prefixes.index("")][:plain])
+            uris = columns[prefixes.index("")][:plain]
+            ranges = columns[prefixes.index(_RANGE)][:plain] if _RANGE in prefixes else uris[:0]
+            _take(reading, columns[0][:plain], uris, ranges)
             at += width * plain
         if plain < rows or not rows:
             return at - start
@@ -53,20 +57,20 @@ def _shape(lines: Sequence[str], at: int) -> list[str]:
     for line in lines[at + 1 : at + 1 + MAX_COLUMNS]:
         if line.startswith(EXTINF):
             return prefixes if prefixes.count("") == 1 else []
-        prefix = next(filter(line.startswith, _WITHOUT_EFFECT), None) if line.startswith("#") else ""
-        if prefix is None:
-            return []
+        prefix = next(filter(line.startswith, _TAGS), None) if line.startswith("#") else ""
+        if prefix is None or (prefix == _RANGE and ("" in prefixes or _RANGE in prefixes)):
+            return []  # behind the URI a byte range is the next segment's
         prefixes.append(prefix)
     return []
 
 
 def _alike(column: Sequence[str], prefix: str) -> int:
     """How many cells from the top are plain."""
-    text = "\n".join(("", *column, ""))
     if prefix:
-        if text.count("\n" + prefix) == len(column):
+        if all(map(str.startswith, column, repeat(prefix))):
             return len(column)
         return next(row for row, cell in enumerate(column) if not cell.startswith(prefix))
+    text = "\n".join(("", *column, ""))
     # A regular expression would find any special character, at ten times the cost of these searches when there is none.
     if any(special in text for special in _SPECIAL) or (
         "/" in text and any(special in text for special in _SPECIAL_PATHS)
@@ -76,11 +80,14 @@ def _alike(column: Sequence[str], prefix: str) -> int:
     return len(column)
 
 
-def _take(reading: Reading, heads: Sequence[str], uris: Sequence[str]) -> None:
+def _take(reading: Reading, heads: Sequence[str], uris: Sequence[str], ranges: Sequence[str]) -> None:
     reading.is_a(PlaylistKind.MEDIA, "EXTINF")
     lasting = _durations(heads)
     folder = reading.path[: reading.path.rfind("/") + 1]
     paths = list(map(folder.__add__, uris)) if folder else uris
+    for path, cell in zip(paths, ranges, strict=False):
+        if extent := byterange(cell[len(_RANGE) :]):
+            reading.range_of(path, *extent)
     reading.segments_run(paths, max(lasting), reduce(add, lasting, reading.total_s))
 
 
@@ -89,8 +96,12 @@ def _durations(heads: Sequence[str]) -> list[float]:
     if 2 * len(set(heads[:_SAMPLE])) < len(heads[:_SAMPLE]):  # a transcoder's durations repeat
         known = {head: seconds(head[8:]) for head in set(heads)}
         return list(map(known.__getitem__, heads))
+    text = "\n".join((*heads, ""))
     try:
-        found = [float(head[8:].partition(",")[0]) for head in heads]
+        if text.count(",\n") == text.count(",") == len(heads):  # no titles
+            found = [float(head[8:-1]) for head in heads]
+        else:
+            found = [float(head[8:].partition(",")[0]) for head in heads]
     except ValueError:
         found = []
     if found and min(found) >= 0 and sum(found) < MAX_SECONDS:  # which "nan" fails as well

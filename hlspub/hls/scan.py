@@ -4,7 +4,8 @@ Rule: tolerant in what a playlist may hold (unknown tags and attributes, comment
 UTF-8, blanks around a line), strict in what it claims. A playlist that is none, or not whole yet, is an error and not a guess.
 
 Whole means that nothing it says could turn out otherwise once the writer goes on: it says which kind it is, no tag waits for
-its URI, and the last line is finished: by a newline, or because it is `#EXT-X-ENDLIST` or a URI with its neighbours' suffix.
+its URI, and the last line is finished: by a newline, or because it is `#EXT-X-ENDLIST`, a comment behind that, or a URI with
+its neighbours' suffix.
 
 `rescan` reads a playlist that grew at its end: when the old bytes, proved by their hash, are the beginning of the new ones,
 only the growth is parsed. Source: RFC 8216bis §4.1, §4.4.1.
@@ -21,7 +22,7 @@ from hlspub.hls.classify import MEDIA_SUFFIXES, suffix_of
 from hlspub.hls.playlist import Playlist, PlaylistKind, Source
 from hlspub.hls.reading import Reading
 from hlspub.hls.tags import read_line
-from hlspub.hls.text import BOM, decode, split_lines
+from hlspub.hls.text import BLANKS, BOM, decode, pieces, split_lines
 
 MAX_LINE = 4096  # bytes; ffmpeg's hls demuxer reads lines into a buffer of this size
 _HEADER = re.compile(r"#EXTM3U(?!\S)")
@@ -49,10 +50,9 @@ def scan(data: bytes, path: str, *, variables: Mapping[str, str] = _NO_VARIABLES
     if text.startswith(BOM):
         reading.warn.add("bom")
         text = text.removeprefix(BOM)
-    lines = split_lines(text)
-    _check_header(lines, text, path)
-    _read(reading, data, lines)
-    return _finish(reading, lines, data, sha256(data).digest(), partial=partial)
+    _check_header(text, path)
+    last = _read(reading, data, text)
+    return _finish(reading, last, data, sha256(data).digest(), partial=partial)
 
 
 def rescan(data: bytes, path: str, previous: Playlist, *, variables: Mapping[str, str] = _NO_VARIABLES) -> Playlist:
@@ -74,9 +74,8 @@ def rescan(data: bytes, path: str, previous: Playlist, *, variables: Mapping[str
     growth = data[source.length :]
     proof.update(growth)
     reading = Reading.of(variables, previous, resume)
-    lines = split_lines(_text(reading, growth, before=source.length))
-    _read(reading, growth, lines)
-    return _finish(reading, lines, growth, proof.digest(), partial=False, before=source.length)
+    last = _read(reading, growth, _text(reading, growth, before=source.length))
+    return _finish(reading, last, growth, proof.digest(), partial=False, before=source.length)
 
 
 def _text(reading: Reading, data: bytes, *, before: int = 0) -> str:
@@ -92,29 +91,40 @@ def _text(reading: Reading, data: bytes, *, before: int = 0) -> str:
     return text
 
 
-def _check_header(lines: Sequence[str], text: str, path: str) -> None:
-    if not lines:
+def _check_header(text: str, path: str) -> None:
+    start = text.lstrip(BLANKS + "\n")
+    if not start:
         raise PlaylistError(
             f"{path} is empty", hint=f"Its writer has not written it yet, or the disk was full; {_AGAIN}"
         )
-    if _HEADER.match(lines[0]):
+    if _HEADER.match(start):
         return
-    if lines[0].startswith("<"):
+    if start.startswith("<"):
         what, hint = (
             "is an HTML or XML page, not a playlist",
             "A server's error page was saved in its place; fetch it again.",
         )
     else:
         what, hint = (
-            f"does not start with #EXTM3U but with {text[:40]!r}",
+            f"does not start with #EXTM3U but with {start[:40]!r}",
             f"It is no playlist, or not written yet; {_AGAIN}",
         )
     raise PlaylistError(f"{path} {what}", hint=hint)
 
 
-def _read(reading: Reading, data: bytes, lines: Sequence[str]) -> None:
+def _read(reading: Reading, data: bytes, text: str) -> str:
+    """Read all lines; the last one."""
     if _has_long_line(data):
         reading.warn.add("line-too-long")
+    last = ""
+    for piece in pieces(text):
+        lines = split_lines(piece)
+        _read_lines(reading, lines)
+        last = lines[-1] if lines else last
+    return last
+
+
+def _read_lines(reading: Reading, lines: Sequence[str]) -> None:
     at, plain_from = 0, 0
     while at < len(lines):
         line = lines[at]
@@ -139,16 +149,14 @@ def _has_long_line(data: bytes) -> bool:
     return False
 
 
-def _finish(
-    reading: Reading, lines: Sequence[str], data: bytes, digest: bytes, *, partial: bool, before: int = 0
-) -> Playlist:
+def _finish(reading: Reading, last: str, data: bytes, digest: bytes, *, partial: bool, before: int = 0) -> Playlist:
     if reading.kind is None:
         raise PlaylistError(
             f"{reading.path} lists neither segments nor variant streams, and has no EXT-X-TARGETDURATION",
             hint=f"Its writer has not come further yet; {_AGAIN}",
         )
     finished = data.endswith(b"\n")
-    fault = _fault(reading, lines, finished=finished)
+    fault = _fault(reading, last, finished=finished)
     if fault and not partial:
         raise PlaylistError(
             f"{reading.path} is not whole: {fault}",
@@ -161,20 +169,20 @@ def _finish(
     return reading.playlist(reading.kind, Source(before + len(data), digest, resume))
 
 
-def _fault(reading: Reading, lines: Sequence[str], *, finished: bool) -> str:
+def _fault(reading: Reading, last: str, *, finished: bool) -> str:
     """What makes it not whole, in words; empty when nothing does."""
     if reading.dangling and not reading.endlist:
         return f"after {reading.dangling} the line with the URI is missing"
     if reading.kind is PlaylistKind.MULTIVARIANT and not reading.variants:
         return "it lists no variant stream yet"
-    if not finished and not _ends_well(reading, lines[-1]):
-        return f"it breaks off in its last line, after {lines[-1][-40:]!r}"
+    if not finished and not _ends_well(reading, last):
+        return f"it breaks off in its last line, after {last[-40:]!r}"
     return ""
 
 
 def _ends_well(reading: Reading, line: str) -> bool:
     """Whether a last line without a newline can be taken for finished."""
     if line.startswith("#"):
-        return line == "#EXT-X-ENDLIST"
+        return line == "#EXT-X-ENDLIST" or (reading.endlist and not line.startswith("#EXT"))
     neighbours = {suffix_of(path) for path in reading.gathered.paths[-_NEIGHBOURS:-1]}
     return not _CUT_OFF.search(line) and suffix_of(line) in neighbours | _UNMISTAKABLE

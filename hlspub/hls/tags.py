@@ -43,7 +43,8 @@ def _number(reading: Reading, tag: str, text: str) -> int:
     return int(digits)
 
 
-def _byterange(text: str) -> tuple[int, int | None] | None:
+def byterange(text: str) -> tuple[int, int | None] | None:
+    """A byte range's length and offset; None when it is none."""
     found = _BYTERANGE.fullmatch(text.strip())
     return (int(found[1]), int(found[2]) if found[2] else None) if found else None
 
@@ -97,17 +98,17 @@ def _gap(reading: Reading, _: str) -> None:
 
 
 def _range(reading: Reading, value: str) -> None:
-    reading.byterange = _byterange(value)
+    reading.byterange = byterange(value)
 
 
 def _map(reading: Reading, value: str) -> None:
     found = attributes.parse(value)
     if uri := found.get("URI"):
-        _ranged(reading, reading.refer(uri, ReferenceKind.MAP, required=True), found)
+        _ranged(reading, reading.map_line(uri), found)
 
 
 def _ranged(reading: Reading, target: object, found: Mapping[str, str]) -> None:
-    extent = _byterange(found.get("BYTERANGE", ""))
+    extent = byterange(found.get("BYTERANGE", ""))
     if extent and isinstance(target, Local):
         length, offset = extent
         reading.extents[target.path] = max(reading.extents.get(target.path, 0), (offset or 0) + length)
@@ -152,8 +153,9 @@ def _part(reading: Reading, value: str) -> None:
     _low_latency(reading)
     found = attributes.parse(value)
     if uri := found.get("URI"):
-        required = found.get("GAP") != "YES" and not reading.gap
-        target = reading.refer(uri, ReferenceKind.PART, required=required, sequence=reading.sequence)
+        gap = found.get("GAP") == "YES" or reading.gap
+        reading.needs_map(gap=gap)
+        target = reading.refer(uri, ReferenceKind.PART, required=not gap, sequence=reading.sequence)
         _ranged(reading, target, found)
 
 

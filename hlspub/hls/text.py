@@ -4,8 +4,11 @@ Rule: lines end with LF or CRLF and nothing else (RFC 8216bis §4.1); blank line
 that are not UTF-8 travel as surrogate escapes (PEP 383) and come back unchanged.
 """
 
+from collections.abc import Iterator
+
 BOM = "\ufeff"
 BLANKS = " \t\r"
+PIECE = 1 << 16  # characters; as lines they fit a processor's cache, and a long playlist never lies split up as a whole
 
 
 def decode(data: bytes) -> tuple[str, bool]:
@@ -19,6 +22,16 @@ def decode(data: bytes) -> tuple[str, bool]:
 def encode(text: str) -> bytes:
     """The bytes that `decode` made `text` of."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in pieces of about PIECE characters, each but the last with its last line's end."""
+    at = 0
+    while end := text.find("\n", at + PIECE) + 1:
+        yield text[at:end]
+        at = end
+    if at < len(text):
+        yield text[at:]
 
 
 def split_lines(text: str) -> list[str]:

@@ -117,7 +117,6 @@ class Window:
         "_rest",
         "_state",
         "count",
-        "dated",
         "header",
         "number",
     )
@@ -126,7 +125,6 @@ class Window:
         self.header: list[str] = []
         self.number = discontinuity_sequence
         self.count = 0  # segments
-        self.dated = False  # whether a segment after the first has a date without a discontinuity
         self._state = State()
         self._keys: dict[str, str] = {}
         self._lines: list[str] = []
@@ -181,8 +179,6 @@ class Window:
 
     def _segment(self, uri: str) -> Listed:
         self.number += self._discontinuity
-        dated = any(line.startswith(DATE_TIME) for line in self._lines)
-        self.dated |= dated and self.count > 0 and not self._discontinuity
         listed = Listed(
             self.count,
             (*(self._explicit(line, uri) for line in self._lines), uri),

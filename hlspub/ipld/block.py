@@ -10,8 +10,6 @@ from hashlib import sha256, sha512
 from hlspub.errors import BlockError
 from hlspub.ipld.cid import Cid, Hash
 
-MAX_BLOCK = 2 << 20  # bytes; bitswap and Kubo refuse a larger one
-
 
 @dataclass(frozen=True, slots=True)
 class Block:

@@ -46,11 +46,6 @@ class Report:
     missing: tuple[Cid, ...]
     corrupt: tuple[Fault, ...]
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is missing and nothing is wrong."""
-        return not self.missing and not self.corrupt
-
 
 @dataclass(frozen=True, slots=True)
 class _Place:

@@ -106,7 +106,7 @@ class _Flat:
 
     def encode(self) -> Value:
         block = self._block()
-        self._cid = self._profile.node_cid(block).raw
+        self._cid = self._profile.raw_node_cid(block)
         return self._cid, len(block) + self._below
 
     def unpublished(self) -> Iterator[Block]:

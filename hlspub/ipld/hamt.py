@@ -11,8 +11,7 @@ Source: specs.ipfs.tech/unixfs, "HAMT-sharded directories", corrected by what Ku
 most significant byte first, and no name is hashed again when its eight bytes are used up.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 import mmh3
 
@@ -22,6 +21,7 @@ from hlspub.ipld.dagpb import Value, encode_link, split_link
 from hlspub.ipld.profile import Profile
 from hlspub.ipld.shard import HEX, Shard
 
+Entry = tuple[bytes, Value]
 _LEVELS = 8  # bytes of a hash
 
 
@@ -33,6 +33,10 @@ def name_hash(name: bytes) -> int:
 def _slots(name: bytes) -> bytes:
     """The slot of a name at every level: its hash, most significant byte first."""
     return name_hash(name).to_bytes(_LEVELS, "big")
+
+
+def _hash_of(entry: Entry) -> int:
+    return name_hash(entry[0])
 
 
 def by_hash(names: Mapping[bytes, object]) -> dict[int, bytes]:
@@ -57,14 +61,6 @@ def same_hash(one: bytes, other: bytes) -> BlockError:
     )
 
 
-class _Rows(NamedTuple):
-    """Entries to build from, sorted by their ways: three columns."""
-
-    ways: list[bytes]
-    names: list[bytes]
-    values: list[Value]
-
-
 class Hamt:
     """The entries of one sharded directory. Names are UTF-8."""
 
@@ -75,11 +71,9 @@ class Hamt:
             BlockError: two names have the same hash.
         """
         self._profile = profile
-        hashes = by_hash(entries)
-        order = sorted(hashes)
-        names = [hashes[hashed] for hashed in order]
-        rows = _Rows([hashed.to_bytes(_LEVELS, "big") for hashed in order], names, [entries[name] for name in names])
-        self._root, _ = self._grow(rows, 0, len(names), 0)
+        rows = sorted(entries.items(), key=_hash_of)
+        ways = [_slots(name) for name, _ in rows]
+        self._root, _ = self._grow(rows, ways, range(len(rows)), 0)
 
     def get(self, name: bytes) -> Value | None:
         """The value of `name`."""
@@ -131,7 +125,7 @@ class Hamt:
             shard.pull_up(slot, child)
         return value
 
-    def __iter__(self) -> Iterator[tuple[bytes, Value]]:
+    def __iter__(self) -> Iterator[Entry]:
         """Every entry, in the order of the hashes."""
         return self._root.entries()
 
@@ -162,9 +156,11 @@ class Hamt:
             shard = child
         return None
 
-    def _grow(self, rows: _Rows, start: int, end: int, depth: int) -> tuple[Shard, int]:
-        """The encoded shard, and its tsize, of the rows from `start` to `end`, which are alike above `depth`."""
-        ways, names, values = rows
+    def _grow(self, rows: Sequence[Entry], ways: Sequence[bytes], part: range, depth: int) -> tuple[Shard, int]:
+        """The encoded shard, and its tsize, of a part of the rows, which are sorted by their ways and alike so far."""
+        start, end = part.start, part.stop
+        if depth == _LEVELS:
+            raise same_hash(rows[start][0], rows[start + 1][0])
         shard = Shard()
         shard_name = HEX[ways[start][depth - 1]] if depth else b""
         children: dict[int, Shard] = {}
@@ -176,9 +172,10 @@ class Hamt:
             while stop < end and ways[stop][depth] == slot:
                 stop += 1
             if stop == start + 1:
-                link, tsize = encode_link(HEX[slot] + names[start], values[start]), values[start][1]
+                name, value = rows[start]
+                link, tsize = encode_link(HEX[slot] + name, value), value[1]
             else:
-                children[slot], tsize = self._grow(rows, start, stop, depth + 1)
+                children[slot], tsize = self._grow(rows, ways, range(start, stop), depth + 1)
                 link = children[slot].link
             shard.links.append(link)
             below += tsize
@@ -204,6 +201,6 @@ class Hamt:
         """Hash a shard whose links are right; the answer is its tsize."""
         block = shard.block()
         tsize = len(block) + shard.below
-        shard.link = encode_link(name, (self._profile.node_cid(block).raw, tsize))
+        shard.link = encode_link(name, (self._profile.raw_node_cid(block), tsize))
         shard.stale = None
         return tsize

@@ -57,7 +57,11 @@ class Profile:
 
     def node_cid(self, data: bytes) -> Cid:
         """The CID of a dag-pb block with these bytes."""
-        return Cid(_BEFORE_DIGEST[self.cid_version] + sha256(data).digest())
+        return Cid(self.raw_node_cid(data))
+
+    def raw_node_cid(self, data: bytes) -> bytes:
+        """The same as bytes, as it stands in a link."""
+        return _BEFORE_DIGEST[self.cid_version] + sha256(data).digest()
 
 
 UNIXFS_V1_2025 = Profile(

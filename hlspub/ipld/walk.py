@@ -3,7 +3,7 @@
 Rule: a walk is a generator. It yields the `Cid` of a block it needs and is sent the bytes; everything else it yields is
 output, and its answer is what it returns. So the same walk runs over a CAR, a store, a gateway or a bucket, in a thread
 or on a loop: `run` and `stream` drive it by a plain function, `run_async` and `stream_async` by a coroutine. Bytes are
-believed to be those of their CID; over a source that may lie, wrap the function in `checked`.
+believed to be those of their CID: over a source that may lie, that function checks them (`block.matches`).
 
 Hostile DAGs: no walk goes deeper than `MAX_DEPTH`, part sizes are held to what parents announced, parts of no bytes are
 never followed, an entry of a shard has to hash to the slot it stands in, a child shard has to hold something. So time
@@ -19,7 +19,6 @@ from typing import TypeAlias, TypeVar
 
 from hlspub.errors import BlockError
 from hlspub.ipld import node
-from hlspub.ipld.block import Block, check
 from hlspub.ipld.cid import Cid, Codec
 from hlspub.ipld.dagpb import Link
 from hlspub.ipld.node import Kind, Node
@@ -104,7 +103,7 @@ def list_directory(cid: Cid) -> Walk[tuple[Link, ...]]:
     """
     shard = node.read(cid, (yield from fetch(cid)))
     if shard.kind is not Kind.DIRECTORY:
-        raise BlockError(f"not a directory but a {shard.kind}: {cid}")
+        raise BlockError(f"not a directory ({shard.kind}): {cid}")
     if not (bits := shard.bits):
         return _sorted(shard.links)
     width, entries = node.prefix_width(bits), list[Link]()
@@ -226,17 +225,6 @@ async def stream_async(walk: Stream[T], get: Callable[[Cid], Awaitable[bytes]]) 
             step = next(walk, None)
 
 
-def checked(get: Get) -> Get:
-    """`get`, holding every block to its CID (BlockError)."""
-
-    def held(cid: Cid) -> bytes:
-        data = get(cid)
-        check(Block(cid, data))
-        return data
-
-    return held
-
-
 def _step(walk: Stream[T], data: bytes) -> Cid | T | None:
     try:
         return walk.send(data)
@@ -247,7 +235,7 @@ def _step(walk: Stream[T], data: bytes) -> Cid | T | None:
 def _as_file(cid: Cid, part: Node, announced: int | None) -> Node:
     is_file = part.kind is Kind.FILE or (part.kind is Kind.SYMLINK and announced is None)
     if not is_file:
-        raise BlockError(f"not a file but a {part.kind}: {cid}")
+        raise BlockError(f"not a file ({part.kind}): {cid}")
     if announced not in (None, part.size):
         raise BlockError(f"a part of a file has {part.size} bytes where its parent says {announced}: {cid}", hint=_HINT)
     return part

@@ -104,7 +104,8 @@ class Journal:
 def _open(path: Path, migrations: Sequence[str]) -> tuple[sqlite3.Connection, int]:
     """The connection, and the newest session's number."""
     db = open_writer(path, migrations)
-    return db, db.execute("SELECT coalesce(max(session_id), 0) FROM session").fetchone()[0]
+    newest: int = db.execute("SELECT coalesce(max(session_id), 0) FROM session").fetchone()[0]
+    return db, newest
 
 
 def _settle(loop: asyncio.AbstractEventLoop, outcomes: Sequence[Outcome]) -> None:

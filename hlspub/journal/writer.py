@@ -110,9 +110,8 @@ class Writer:
         try:
             while batch := self._next():
                 self._deliver(self._write(batch))
-            with suppress(
-                sqlite3.OperationalError
-            ):  # full disk: what was committed stays in the log, to be moved later
+            # On a full disk what was committed stays in the log, and the next start moves it.
+            with suppress(sqlite3.OperationalError):
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException as bug:  # noqa: BLE001 -- it is raised again, in everyone who waits and in close()
             self.failure = bug

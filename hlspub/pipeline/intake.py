@@ -79,11 +79,12 @@ class Intake:
     def vanished(self, path: str) -> None:
         """A file left the directory. What was taken of it stays."""
         self.stream.refused.pop(path, None)
-        if path in self._waiting:
-            del self._waiting[path]
+        was_waiting = self._waiting.pop(path, None) is not None
+        if was_waiting:
             self._done(path)
-            self._say_gone(path)
             self._moved.tell()
+        if was_waiting or not (path in self._busy or self.stream.was_taken(path)):
+            self._say_gone(path)
 
     # running
 
@@ -92,14 +93,13 @@ class Intake:
         slots = anyio.CapacityLimiter(READERS)
         async with anyio.create_task_group() as tasks:
             while True:
-                item = self._next()
-                if item is None:
+                slot = object()  # first: a playlist that waits for a busy file must not hold what that file needs
+                await slots.acquire_on_behalf_of(slot)
+                while (item := self._next()) is None:
                     await self._wake.wait(self._pause_s())
-                    continue
                 del self._waiting[item.path]
                 self._busy[item.path] = anyio.Event()
-                await slots.acquire_on_behalf_of(item)
-                tasks.start_soon(self._one, item, slots)
+                tasks.start_soon(self._one, item, slots, slot)
 
     async def drained(self) -> None:
         """Wait until nothing that was handed over is left."""
@@ -128,11 +128,11 @@ class Intake:
         due = [self._last_read[path] + PLAYLIST_PAUSE_S for path in self._waiting if path in self._last_read]
         return max(min(due) - now, 0.001) if due else None
 
-    async def _one(self, item: Settled, slots: anyio.CapacityLimiter) -> None:
+    async def _one(self, item: Settled, slots: anyio.CapacityLimiter, slot: object) -> None:
         try:
             await self._guarded(item)
         finally:
-            slots.release_on_behalf_of(item)
+            slots.release_on_behalf_of(slot)
             self._busy.pop(item.path).set()
             self._done(item.path)
             self._wake.ring()
@@ -229,7 +229,9 @@ class Intake:
 
         data, playlist = await self._thread(read)
         packed = await self._thread(self.store.put_data, data, self._profile())
-        for path in [path for path in self._busy if path != item.path and path in playlist.references.paths]:
+        for path in [path for path in self._busy if path in playlist.references.paths]:
+            if classify(path) is FileKind.PLAYLIST:
+                continue  # two that list one another would wait for ever, and a listed playlist is not bound
             if (under_way := self._busy.get(path)) is not None:
                 await under_way.wait()
         taken = Taken(

@@ -14,6 +14,9 @@ from hlspub.pipeline.publish import Publisher
 from hlspub.pipeline.stream import Stream
 from hlspub.watch.directory import DirectoryWatch
 
+HELD_S = 10.0  # how long a stop's root waits for what was taken last; then it is made of what the targets hold
+LOOK_S = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
@@ -52,4 +55,13 @@ class Runner:
         """Take what is finished, and publish one ordinary root of it. The session stays open."""
         await self.watch.rescan()
         await self.intake.drained()
+        with anyio.move_on_after(HELD_S):
+            await self._held()
         await self.publisher.tick()
+
+    async def _held(self) -> None:
+        while True:
+            course = self.stream.course
+            if course is None or not course.under_way():
+                return
+            await anyio.sleep(LOOK_S)

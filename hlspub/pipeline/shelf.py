@@ -1,7 +1,8 @@
 """The journal and the stores as the rest of the house reads them: the delivery queue, and blocks by their CID."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
@@ -108,16 +109,33 @@ class CarReader(Protocol):
         ...
 
 
+CACHED_BLOCK = 64 << 10  # bytes; directory nodes and playlists, which every request walks through
+CACHE = 64 << 20  # bytes at most
+
+
 @dataclass(frozen=True, slots=True)
 class LocalBlocks:
-    """Blocks from the local stores, found through the journal's index. `stores` are tried in their order."""
+    """Blocks from the local stores, found through the journal's index. `stores` are tried in their order.
+
+    Small blocks stay in memory, the last used ones: a block never changes, so that needs no care.
+    """
 
     reads: JournalReads
     stores: tuple[CarReader, ...]
+    _cache: OrderedDict[Cid, bytes] = field(default_factory=OrderedDict[Cid, bytes])
 
     async def get(self, cid: Cid) -> bytes | None:
         """A whole block, None when no store has it."""
-        return await self.reads.run(self._get, cid)
+        data = self._cache.get(cid)
+        if data is not None:
+            self._cache.move_to_end(cid)
+            return data
+        data = await self.reads.run(self._get, cid)
+        if data is not None and len(data) <= CACHED_BLOCK:
+            self._cache[cid] = data
+            while len(self._cache) > CACHE // CACHED_BLOCK:
+                self._cache.popitem(last=False)
+        return data
 
     async def read(self, cid: Cid) -> bytes:
         """A whole file, for one that is small.

@@ -97,6 +97,10 @@ class Stream:
         """Whether a playlist of the running session lists the path."""
         return self.course is not None and self.course.session.listed(path)
 
+    def was_taken(self, path: str) -> bool:
+        """Whether some version of the path was taken, by this session or the last."""
+        return any(session and path in session.files for session in (self.course and self.course.session, self.last))
+
     # taking
 
     def carried(self, path: str, identity: FileIdentity, at: float) -> list[Record] | None:

@@ -1,7 +1,8 @@
-"""Reading a file of the transcoder's: only a whole one, only the one that was meant, and without a trace (P1, P2, P7).
+"""Reading a file of the transcoder's: only a whole one, only the one that was meant, and nothing else (P1, P2, P7).
 
-Rule: the file is opened read-only and nothing else is ever done to it. The bytes count when the file was, before and after
-they were read, in the very state that the watcher saw settled: same device, inode, size, modification and change time.
+Rule: the file is opened read-only, and nothing but reading is ever done to it. The bytes count when the file was, before
+and after they were read, in the very state that the watcher saw settled: same device, inode, size, modification and change
+time.
 
 One change is allowed while reading: that the *name* goes, because the transcoder removed the file or renamed a newer one
 over it. Then the bytes are still those of the settled file, whole, and dropping them would lose it for ever. That alone
@@ -42,7 +43,7 @@ def settled(source: Path, expected: FileIdentity) -> Generator[int]:
     try:
         found = os.fstat(handle)
         _check_regular(source, found)
-        if _identity(found) != expected:
+        if FileIdentity.of(found) != expected:
             raise FileChanged(f"{source} changed after it had settled", hint="It is taken when it has settled again.")
         yield handle
         _check_unchanged(handle, source, expected)
@@ -74,10 +75,6 @@ def read_settled(source: Path, expected: FileIdentity, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _identity(found: os.stat_result) -> FileIdentity:
-    return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
 def _check_regular(source: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise DataError(
@@ -86,9 +83,9 @@ def _check_regular(source: Path, found: os.stat_result) -> None:
 
 
 def _check_unchanged(handle: int, source: Path, expected: FileIdentity) -> None:
-    after = _identity(os.fstat(handle))
+    after = FileIdentity.of(os.fstat(handle))
     try:
-        named = _identity(source.stat())
+        named = FileIdentity.of(source.stat())
     except OSError as error:
         if error.errno not in _GONE:
             raise _explain(source, error) from error

@@ -28,8 +28,17 @@ LEVELS: Final[Mapping[str, int]] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-# What these say at INFO (a line a request, a line a connection) is not for operators.
-_CHATTY: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "watchdog", "asyncio")
+# What libraries say below this is not for operators: a line a request, a line a connection; and uvicorn warns of every
+# stranger that does not speak HTTP. At the level "debug" they may say it.
+_CHATTY: Final[Mapping[str, int]] = {
+    "asyncio": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "httpx": logging.WARNING,
+    "uvicorn": logging.ERROR,
+    "uvicorn.access": logging.ERROR,
+    "uvicorn.error": logging.ERROR,
+    "watchdog": logging.WARNING,
+}
 _PRIORITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 # structlog's own keys, which later processors need as they are.
 _INTERNAL: Final = frozenset(("_record", "_from_structlog", "exc_info", "stack_info"))
@@ -136,9 +145,8 @@ def _route_standard_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
-    chatty = logging.INFO if threshold <= logging.DEBUG else max(threshold, logging.WARNING)
-    for name in _CHATTY:
+    for name, quiet in _CHATTY.items():
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(chatty)
+        logger.setLevel(logging.INFO if threshold <= logging.DEBUG else max(threshold, quiet))

@@ -1,7 +1,8 @@
 """What to scan next: the regular scan, the whole one, a directory that has just appeared.
 
-Rule: no I/O and no clock; times are monotonic seconds, passed in. A regular scan pauses at least `REST` times as long as the
-last one took, so that scanning never takes more than a fifth of one core however large the directory grows.
+Rule: no I/O and no clock; times are monotonic seconds, passed in. Between two regular scans, and between two whole ones, there
+is a pause of at least `REST` times as long as the last one took: neither takes more than a fifth of one core, however large the
+directory grows.
 """
 
 from typing import NamedTuple
@@ -69,9 +70,11 @@ class Agenda:
                 self._scanned_once.add(order.start)
                 self._directories[order.start] = mono + AGAIN_S
             return
-        self._regular_at = mono + max(self._every_s, REST * (mono - began))
+        rest_s = REST * (mono - began)
         if order == WHOLE:
-            self._whole_at = mono + max(WHOLE_S, REST * (mono - began))
+            self._whole_at = mono + max(WHOLE_S, rest_s)
+            rest_s = 0.0
+        self._regular_at = mono + max(self._every_s, rest_s)
 
     def wait_s(self, mono: float) -> float:
         """Seconds until there is something to do."""

@@ -95,12 +95,10 @@ class DirectoryWatch:
                 tasks.start_soon(self._outbox.deliver, self._sink.settled)
                 tasks.start_soon(self._look)
                 tasks.start_soon(self._scan)
+                tasks.start_soon(self._supervise)
                 await self._scan_whole()
                 await self._outbox.flush()
                 task_status.started()
-                while True:
-                    await anyio.sleep(TICK_S)
-                    await self._tick()
         finally:
             await self._supervisor.close()
             self._loop = None
@@ -150,6 +148,11 @@ class DirectoryWatch:
     async def _scan_whole(self) -> None:
         self._want_whole()
         await self._scanned.whole()
+
+    async def _supervise(self) -> None:
+        while True:
+            await anyio.sleep(TICK_S)
+            await self._tick()
 
     async def _tick(self) -> None:
         await self._supervisor.step()

@@ -31,7 +31,10 @@ class Sink(Protocol):
     """Where finished files go."""
 
     async def settled(self, item: Settled) -> None:
-        """Take a finished file; may wait. Called once for each state of a file, again after `DirectoryWatch.release`."""
+        """Take a finished file; may wait.
+
+        Called once for each state of a file, and again after `DirectoryWatch.release` or when `Evidence` ceases to know it.
+        """
         ...
 
     def vanished(self, path: str) -> None:

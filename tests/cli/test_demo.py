@@ -60,6 +60,16 @@ def test_the_first_error_of_nested_groups_is_told() -> None:
     assert first_of(ExceptionGroup("a", [ExceptionGroup("b", [error]), ValueError("later")])) is error
 
 
+def test_an_encoder_that_fails_is_quoted(hlspub: Hlspub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\necho no such codec >&2\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    result = hlspub("demo", "--directory", tmp_path / "d")
+    assert result.code == 70
+    assert result.err == "hlspub: ffmpeg ended by itself: no such codec\n"
+    assert not running_below(tmp_path)
+
+
 @pytest.mark.ffmpeg
 def test_the_demo_goes_the_whole_way(hlspub: Hlspub, tmp_path: Path) -> None:
     result = hlspub("demo", "--directory", tmp_path / "d", "--seconds", "5")

@@ -6,8 +6,8 @@ import sys
 import click
 import pytest
 
-from hlspub.cli import COMMANDS, INTERRUPTED, cli, run
-from hlspub.cli.common import define, emit
+from hlspub.cli import COMMANDS, cli, run
+from hlspub.cli.common import INTERRUPTED, define, emit
 from hlspub.errors import (
     AnotherInstance,
     BlockError,

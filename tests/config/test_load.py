@@ -228,10 +228,19 @@ def test_a_mistake_elsewhere_does_not_hide_a_shared_directory() -> None:
     assert "the same directory as stream.one.path" in told[1]
 
 
-def test_a_secret_that_was_written_down_is_not_shown() -> None:
-    told = mistake(MINIMAL + 'access_token = "hunter2-hunter2"')
-    assert "access_token = (not shown)" in told
-    assert "hunter2" not in told
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('access_token = "hunter2-hunter2"', "access_token = (not shown)"),
+        ('tokens = ["hunter2"]', "tokens = (not shown)"),
+        ('secret_access_key = "hunter2"', "secret_access_key = (not shown)"),
+        ('url = "https://me:hunter2@host/x"', 'url = "https://…@host/x"'),
+    ],
+)
+def test_a_secret_that_was_written_down_is_not_shown(line: str, told: str) -> None:
+    report = mistake(MINIMAL + line)
+    assert told in report
+    assert "hunter2" not in report
 
 
 def test_a_long_value_is_cut() -> None:

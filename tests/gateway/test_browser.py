@@ -50,12 +50,13 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A finished HLS stream as ffmpeg makes it: entry, one rendition, `SEGMENTS` segments."""
     folder: Path = tmp_path_factory.mktemp("show")
     source = f"testsrc2=size=320x180:rate=25:duration={SEGMENTS * SEGMENT_S}"
-    subprocess.run(
-        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "300k", "-g", "25",
-         "-pix_fmt", "yuv420p", "-f", "hls", "-hls_time", str(SEGMENT_S), "-hls_list_size", "0", "-hls_segment_filename",
-         "seg%03d.ts", "-master_pl_name", "master.m3u8", "v0.m3u8"],
-        cwd=folder, check=True,
-    )  # fmt: skip
+    # Without a bit rate ffmpeg writes a multivariant playlist without variants.
+    encoder = ["-c:v", "libx264", "-preset", "ultrafast", "-b:v", "300k", "-g", "25", "-pix_fmt", "yuv420p"]
+    layout = (
+        f"-f hls -hls_time {SEGMENT_S} -hls_list_size 0 -hls_segment_filename seg%03d.ts -master_pl_name master.m3u8"
+    )
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, *encoder, *layout.split(), "v0.m3u8"]
+    subprocess.run(command, cwd=folder, check=True)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -125,7 +126,7 @@ def one_of_everything(house: House) -> None:
     house.streams.add("studio")
     house.streams.state = {
         "streams": [
-            {"name": "main", "state": "live", "segments": 1203, "pending": 2},
+            {"name": "main", "state": "running", "segments": 1203, "pending": 2},
             {"name": "old/show", "state": "ended", "segments": 5400, "pending": 0},
             {"name": "camera", "state": "waiting", "segments": 0, "pending": 0},
             {"name": "studio", "state": "needs_entry", "candidates": ["a.m3u8", "b.m3u8"],
@@ -230,7 +231,7 @@ async def test_the_player_waits_starts_by_itself_and_follows_the_stream(
         await expect(page.get_by_text("Waiting for the first root")).to_be_visible()
         assert await current_time(page) == 0
         await page.evaluate("window.sameDocument = true")
-        house.streams.state["streams"] = [{"name": "main", "state": "live"}]
+        house.streams.state["streams"] = [{"name": "main", "state": "running"}]
         roots: list[Cid] = []
         for segments in range(3, SEGMENTS + 1):
             roots.append(house.blocks.tree(part(show, segments)))
@@ -254,7 +255,7 @@ async def test_a_fixed_root_plays_to_its_end(house: House, browser: Browser, sho
     root = house.blocks.tree(show)
     house.streams.publish("main", house.blocks.tree(part(show, 2)))
     house.streams.state["streams"] = [
-        {"name": "main", "state": "live", "sessions": [{"id": "x", "root": str(root), "entry": "v0.m3u8"}]}
+        {"name": "main", "state": "running", "sessions": [{"id": "x", "root": str(root), "entry": "v0.m3u8"}]}
     ]
     async with watching(house, browser) as watched:
         page = await watched.open(f"/play/main?root={root}")

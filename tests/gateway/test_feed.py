@@ -75,7 +75,7 @@ async def listening(gateway: Gateway) -> AsyncGenerator[Listener]:
 
 async def test_status_is_the_commands_answer_with_the_gateways_time(house: House) -> None:
     house.streams.state = {
-        "streams": [{"name": "main", "state": "live"}],
+        "streams": [{"name": "main", "state": "running"}],
         "targets": [{"name": "local", "state": "ok"}],
     }
     house.streams.publish("main", ROOT, published_at=5.0)
@@ -84,7 +84,7 @@ async def test_status_is_the_commands_answer_with_the_gateways_time(house: House
     state = answer.json()
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
-    assert state["streams"] == [{"name": "main", "state": "live"}]
+    assert state["streams"] == [{"name": "main", "state": "running"}]
     assert state["targets"] == [{"name": "local", "state": "ok"}]
     assert state["at"] > 1_700_000_000
     assert state["recent"]["main"] == {
@@ -127,7 +127,7 @@ async def test_a_burst_of_changes_is_one_snapshot_for_all_listeners(house: House
 
 
 async def test_a_text_with_line_breaks_stays_one_event(house: House) -> None:
-    house.streams.state["streams"] = [{"name": "a\nb\r\ndata: x", "state": "live", "note": "\ud800"}]
+    house.streams.state["streams"] = [{"name": "a\nb\r\ndata: x", "state": "running", "note": "\ud800"}]
     async with listening(house.gateway()) as listener:
         assert (await listener.state())["streams"][0]["name"] == "a\nb\r\ndata: x"  # type: ignore[index]
 

@@ -1,6 +1,7 @@
 """The path gateway over blocks made by hlspub's own builders; the behaviours are those of the gateway specifications."""
 
 import pytest
+import structlog
 
 from hlspub.ipld import dagpb
 from hlspub.ipld.cid import Cid, Codec
@@ -119,9 +120,14 @@ async def test_a_missing_first_leaf_is_not_found_rather_than_cut(house: House) -
 async def test_a_disk_that_fails_is_a_server_error(house: House) -> None:
     cid, _ = house.blocks.file(b"x")
     house.blocks.broken = True
-    answer = await house.get(f"/ipfs/{cid}")
+    with structlog.testing.capture_logs() as said:
+        answer = await house.get(f"/ipfs/{cid}")
     assert answer.status_code == 500
-    assert answer.text == "The disk does not answer. Look at the disk.\n"
+    assert answer.text == "This gateway cannot read what was asked for; its log says why.\n"
+    assert said == [
+        {"event": "gateway.response_failed", "log_level": "error", "path": f"/ipfs/{cid}",
+         "reason": "the disk does not answer", "hint": "Look at the disk."}
+    ]  # fmt: skip
 
 
 async def test_a_damaged_directory_is_a_server_error(house: House) -> None:

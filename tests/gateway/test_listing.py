@@ -81,7 +81,8 @@ async def test_an_index_page_is_served_instead_in_a_sandbox(house: House) -> Non
     assert answer.headers["content-security-policy"].startswith("sandbox")
     assert "allow-same-origin" not in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"].endswith("immutable")
-    assert answer.headers["etag"] == f'"{Cid.of_data(Codec.RAW, b"<h1>mine</h1>")}"'
+    assert answer.headers["etag"] == f'"{root}"'
+    assert (await house.get(f"/ipfs/{root}/", {"If-None-Match": f'"{root}"'})).status_code == 304
 
 
 async def test_html_without_a_name_is_never_guessed(house: House) -> None:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.anyio
         ("init.mp4", "video/mp4"), ("a.m4a", "audio/mp4"), ("a.aac", "audio/aac"), ("sub.vtt", "text/vtt; charset=utf-8"),
         ("x.key", "application/octet-stream"), ("poster.jpg", "image/jpeg"), ("readme", "application/octet-stream"),
         ("data.json", "application/json"), ("page.html", "text/html; charset=utf-8"), ("logo.svg", "image/svg+xml"),
+        ("subs.ttml", "application/ttml+xml"), ("stream.mpd", "application/dash+xml"), ("feed.xml", "application/xml"),
     ],
 )  # fmt: skip
 async def test_the_name_says_the_type(house: House, name: str, media_type: str) -> None:
@@ -19,7 +20,7 @@ async def test_the_name_says_the_type(house: House, name: str, media_type: str) 
     answer = await house.get(f"/ipfs/{root}/{name}")
     assert answer.headers["content-type"] == media_type
     assert answer.headers["x-content-type-options"] == "nosniff"
-    is_active = media_type.startswith(("text/html", "image/svg"))
+    is_active = media_type.startswith("text/html") or "xml" in media_type
     assert ("content-security-policy" in answer.headers) is is_active
 
 

@@ -153,7 +153,7 @@ async def test_a_slow_viewer_holds_a_block_or_two_and_not_the_file(house: House)
     assert len(body) == len(BIG)
 
 
-async def test_stopping_lets_every_connection_go(house: House) -> None:
+async def test_stopping_lets_every_connection_go(house: House, caplog: pytest.LogCaptureFixture) -> None:
     """An event stream, an idle connection, and a viewer who does not read: none holds up the end."""
     cid, _ = house.blocks.file(BIG, BIG_BLOCKS)
     ends: list[Awaitable[bytes]] = []
@@ -175,6 +175,7 @@ async def test_stopping_lets_every_connection_go(house: House) -> None:
     for stream in (events, idle, stalled):
         await stream.aclose()
     assert not [task for task in asyncio.all_tasks() if "run_asgi" in repr(task.get_coro())]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]  # it is no failure
 
 
 async def test_a_response_under_way_is_finished_when_stopping(house: House) -> None:

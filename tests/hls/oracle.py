@@ -85,11 +85,16 @@ def bodies(draw: st.DrawFn, most: int = 120) -> str:
         text += draw(st.lists(before, max_size=2))
         name, duration, title = draw(names), draw(durations), draw(titles)
         dated = draw(st.sampled_from(["", "", "before", "after"]))
+        ranged = draw(st.sampled_from(["", "", "", "@0", "between", "behind"]))
         for _ in range(draw(st.integers(0, most))):
             date = f"#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:{number % 60:02}Z\n"
             text.append(date if dated == "before" else "")
             text.append(f"#EXTINF:{duration},{title}\n")
             text.append(date if dated == "after" else "")
-            text.append(name.format(number) + "\n")
+            text.append(
+                f"#EXT-X-BYTERANGE:{number}{ranged if ranged == '@0' else ''}\n" if ranged in {"@0", "between"} else ""
+            )
+            text.append((name.replace("{}", "") if ranged else name).format(number) + "\n")
+            text.append(f"#EXT-X-BYTERANGE:{number}\n" if ranged == "behind" else "")
             number += 1
     return "".join(text)

@@ -1,6 +1,6 @@
 import json
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hlspub.hls.archive import MAX_HOLE, Archive, Kept, KeptRange, KeptSegment, archived_name
@@ -33,11 +33,9 @@ def windows(stream: list[Segment], seen: list[tuple[int, int]], style: Style) ->
 
 @given(st.data(), streams(), styles, st.integers(1, 8))
 def test_however_the_windows_were_sampled(data: st.DataObject, stream: list[Segment], style: Style, size: int) -> None:
+    assume(size > 1 or style.dates != "head")  # each segment heads a window of its own, and has a date there
     archive = Archive()
     feed(archive, *windows(stream, data.draw(samples(len(stream), size)), style))
-    # A writer that drops a discontinuity at the head, and whose windows hold one segment, dates every segment.
-    if style.dates == "head" and size == 1:
-        return
     assert archive.render().decode() == whole(stream, style).decode()
 
 
@@ -67,7 +65,7 @@ def from_json(text: str) -> list[Kept]:
 
 
 @given(streams(), styles)
-def test_a_growing_playlist_is_its_own_archive_but_for_its_header(stream: list[Segment], style: Style) -> None:
+def test_a_growing_playlist(stream: list[Segment], style: Style) -> None:
     archive = Archive()
     feed(archive, *(window(stream, 0, last, style) for last in range(1, len(stream) + 1)))
     assert archive.render() == whole(stream, style)
@@ -129,11 +127,10 @@ def test_maps_and_several_keys_are_written_where_they_change() -> None:
         '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k2.bin"',
     )
     clear = '#EXT-X-MAP:URI="clear.mp4"'
-    body = f"{clear}\n{one}\n{two}\n#EXTINF:2,\n0.ts\n{other}\n#EXTINF:2,\n1.ts\n#EXT-X-KEY:METHOD=NONE\n{two}\n#EXTINF:2,\n2.ts\n"
-    found = [
-        line for line in archived(HEAD + body) if line.startswith(("#EXT-X-KEY", "#EXT-X-MAP")) or line[:1] in ("0", "1", "2")
-    ]
-    assert found == [clear, one, two, "0.ts", other, "1.ts", "#EXT-X-KEY:METHOD=NONE", two, "2.ts"] == found
+    body = f"{clear}\n{one}\n{two}\n#EXTINF:2,\n0.ts\n{other}\n#EXTINF:2,\n1.ts\n"
+    body += f"#EXT-X-KEY:METHOD=NONE\n{two}\n#EXTINF:2,\n2.ts\n"
+    expected = [clear, one, two, "0.ts", other, "1.ts", "#EXT-X-KEY:METHOD=NONE", two, "2.ts"]
+    assert [line for line in archived(HEAD + body) if line in expected] == expected
 
 
 def test_a_new_map_is_read_with_the_keys_that_stood_before_it() -> None:

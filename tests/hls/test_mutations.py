@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from hlspub.errors import PlaylistError
 from hlspub.hls import runs
+from hlspub.hls.archive import Archive
 from hlspub.hls.edit import add_endlist, mark_gaps
-from hlspub.hls.playlist import Playlist
+from hlspub.hls.playlist import Playlist, PlaylistKind
 from hlspub.hls.scan import rescan, scan
 from hlspub.hls.variants import read_variants
 from tests.hls.oracle import PATH, playlists_of_the_corpus
@@ -45,17 +47,11 @@ def mutants(count: int, seed: int) -> Iterator[bytes]:
 
 
 def read(data: bytes, previous: Playlist | None) -> Playlist | None:
-    """Everything that is done with a playlist's bytes; PlaylistError is the only exception there may be."""
+    """The playlist, if it is one; PlaylistError is the only exception there may be, from a scan and a rescan alike."""
     try:
         playlist = scan(data, PATH)
     except PlaylistError:
         playlist = None
-    try:
-        scan(data, PATH, partial=True)
-        lost = frozenset(playlist.references.paths[::2]) if playlist else frozenset[str]()
-        scan(add_endlist(mark_gaps(data, PATH, lost)), PATH)
-    except PlaylistError:
-        pass
     try:
         again = rescan(data, PATH, previous) if previous else playlist
     except PlaylistError:
@@ -64,11 +60,28 @@ def read(data: bytes, previous: Playlist | None) -> Playlist | None:
     return playlist
 
 
+def make_use_of(data: bytes, playlist: Playlist | None) -> None:
+    """What else is done with a playlist's bytes. What comes out of a whole one is whole."""
+    with suppress(PlaylistError):
+        scan(data, PATH, partial=True)
+    if playlist is None:
+        return
+    lost = frozenset(playlist.references.paths[::2])
+    edited = scan(add_endlist(mark_gaps(data, PATH, lost)), PATH)
+    assert edited.references.paths == playlist.references.paths
+    if playlist.kind is PlaylistKind.MEDIA:
+        archive = Archive()
+        archive.feed(data, playlist)
+        assert scan(archive.render(), PATH).segments == playlist.segments
+
+
 def run(count: int, seed: int) -> tuple[int, int]:
     """Read `count` mutants; how many were playlists, and how many were not."""
     previous, good, bad = None, 0, 0
-    for data in mutants(count, seed):
+    for number, data in enumerate(mutants(count, seed)):
         playlist = read(data, previous)
+        if number % 5 == 0:
+            make_use_of(data, playlist)
         previous = playlist or previous
         good, bad = good + (playlist is not None), bad + (playlist is None)
     return good, bad

@@ -20,6 +20,7 @@ def outcome_after(data: bytes, previous: Playlist) -> Playlist | str:
     st.sampled_from(["\n", "\r\n"]),
     st.sampled_from(["", "#EXT-X-ENDL", "\udce9", "\0"]),
 )
+@example(body='#EXT-X-MAP:URI="i"\n#EXT-X-GAP\n#EXTINF:1,\ns.ts\n#EXTINF:1,\nt.ts\n', cut=4, end="\n", tail="")
 @example(body="#EXT-X-GAP\n#EXTINF:1,\ns.ts\n", cut=1, end="\n", tail="")
 @example(
     body="#EXT-X-BYTERANGE:9@1\n#EXTINF:1,\ns.ts\n#EXT-X-BYTERANGE:9\n#EXTINF:1,\ns.ts\n", cut=3, end="\n", tail=""

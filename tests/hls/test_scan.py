@@ -152,6 +152,7 @@ def test_what_is_no_playlist_or_not_whole_says_so(data: bytes, says: str) -> Non
     "tail",
     [
         "#EXT-X-ENDLIST",
+        "#EXT-X-ENDLIST\n# end",
         "#EXTINF:1,\nc.ts",
         "#EXTINF:1,\nc.weird",
         "#EXTINF:1,\n#EXT-X-ENDLIST",

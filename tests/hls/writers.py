@@ -112,7 +112,7 @@ def streams(draw: st.DrawFn) -> list[Segment]:
     made: list[Segment] = []
     keys: tuple[str, ...] = ()
     current_map = draw(st.sampled_from(["", '#EXT-X-MAP:URI="init0.mp4"']))
-    for number in range(draw(st.integers(1, 30))):
+    for number in range(draw(st.integers(1, 16))):
         change = draw(st.integers(0, 11))
         if change == 0:
             keys = draw(st.sampled_from([(), (f'#EXT-X-KEY:METHOD=AES-128,URI="k{number}.key"',)]))

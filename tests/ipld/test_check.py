@@ -34,7 +34,6 @@ def test_a_good_tree_is_whole_and_every_block_is_asked_for_once(profile: Profile
     root = dags.tree(FILES, replace(profile, chunk_size=20, max_links=5))
     found = report(root, dags)
     assert found == Report(root, len(dags), sum(map(len, dags.values())), (), ())
-    assert found.is_whole
     assert sorted(dags.asked) == sorted(dags)
 
 
@@ -49,7 +48,6 @@ def test_what_is_missing_or_changed_is_named(profile: Profile, more: st.DataObje
     flipped[-1] ^= 1
     dags[bad] = bytes(flipped)
     found = report(root, dags)
-    assert not found.is_whole
     named = [*found.missing, *(fault.cid for fault in found.corrupt)]
     assert set(named) <= {gone, bad}
     assert set(found.missing) == {gone} & set(named)
@@ -103,7 +101,7 @@ def test_a_block_in_its_own_cid_is_read_and_not_counted() -> None:
     dags = Dags()
     inline = Cid.of_inline(Codec.DAG_PB, dagpb.encode([Link("x", dags.raw(b"x"), 1)], DIRECTORY_DATA))
     found = report(inline, dags)
-    assert (found.blocks, found.bytes, found.is_whole) == (1, 1, True)
+    assert (found.blocks, found.bytes, found.corrupt) == (1, 1, ())
     assert reasons(Cid.of_inline(Codec.DAG_PB, b"\xff"), dags)
 
 
@@ -118,7 +116,7 @@ def test_a_shard_that_two_directories_share_is_no_fault() -> None:
     names = [f"seg_{i:05d}.ts" for i in range(6000)]
     root = dags.tree({f"{where}/{name}": b"x" for where in "ab" for name in names} | {"b/more.ts": b"x"})
     found = report(root, dags)
-    assert found.is_whole
+    assert (found.missing, found.corrupt) == ((), ())
     assert found.blocks == len(set(dags.asked)) == len(dags.asked)
 
 
@@ -127,7 +125,7 @@ def test_hamts_that_lie_are_faults() -> None:
     leaf = dags.raw(b"x")
     slots = name_hash(b"name").to_bytes(8, "big")
     good = shard(dags, {f"{slots[1]:02X}name": leaf})
-    assert report(shard(dags, {f"{slots[0]:02X}": good}), dags).is_whole
+    assert not reasons(shard(dags, {f"{slots[0]:02X}": good}), dags)
     assert "not its own" in reasons(shard(dags, {f"{slots[0] ^ 1:02X}": good}), dags)[0]
     twice = shard(dags, {f"{slots[0]:02X}": good, f"{slots[0] ^ 1:02X}": good})
     assert len(reasons(twice, dags)) == 1
@@ -136,7 +134,7 @@ def test_hamts_that_lie_are_faults() -> None:
     assert reasons(shard(dags, {"00": shard(dags, {"0x": leaf}, 16)}), dags) == [
         "it hangs in a HAMT and is no shard of it"
     ]
-    assert report(shard(dags, {}), dags).is_whole  # an empty directory
+    assert not reasons(shard(dags, {}), dags)  # an empty directory
 
 
 def test_a_hamt_that_shares_shards_to_grow_without_end_is_a_fault_and_ends() -> None:

@@ -23,9 +23,9 @@ class Counting(Profile):
 
     hashed: list[int]
 
-    def node_cid(self, data: bytes) -> Cid:
+    def raw_node_cid(self, data: bytes) -> bytes:
         self.hashed.append(len(data))
-        return UNIXFS_V1_2025.node_cid(data)
+        return UNIXFS_V1_2025.raw_node_cid(data)
 
 
 def value(name: str, tsize: int = 700_000) -> tuple[bytes, int]:

@@ -252,6 +252,20 @@ def test_one_more_entry_at_a_hundred_thousand_makes_three_blocks() -> None:
     assert sum(sizes) / len(sizes) < 24_000
 
 
+def test_new_blocks_are_exactly_those_that_the_dag_did_not_have() -> None:
+    names = [f"seg_{i:06d}.ts" for i in range(6000)]
+    tree = Tree.build(UNIXFS_V1_2025, ((name, CID, 1_800_000) for name in names))
+    before = whole(tree, UNIXFS_V1_2025)
+    tree.mark_published()
+    for i in range(10):
+        tree.put(f"more_{i}.ts", OTHER, 5)
+        tree.remove(names[i * 7])
+        after = whole(tree, UNIXFS_V1_2025)
+        assert new(tree) == {cid: block for cid, block in after.items() if cid not in before}
+        tree.mark_published()
+        before = after
+
+
 def test_children_come_before_parents_and_each_block_once() -> None:
     tree = tree_of(*[f"{d}/{i}" for d in "abc" for i in range(60)], profile=SMALL)
     blocks = tree.unpublished()

@@ -140,7 +140,7 @@ def test_a_symlink_reads_as_its_target_but_is_no_part_of_a_file() -> None:
     assert b"".join(walk.stream(walk.read_file(link), dags.fetch)) == b"a/b"
     found = walk.run(walk.resolve(link, ["x"]), dags.fetch)
     assert (found.kind, found.size, found.remaining) == (Kind.SYMLINK, 3, ("x",))
-    with pytest.raises(BlockError, match="not a file but a symlink"):
+    with pytest.raises(BlockError, match=r"not a file \(symlink\)"):
         list(walk.stream(walk.read_file(dags.inner((link, 3))), dags.fetch))
 
 
@@ -256,15 +256,6 @@ def test_what_is_no_shard_cannot_hang_in_a_hamt(kind: str) -> None:
     for attempt in (walk.resolve(root, ["name"]), walk.list_directory(root)):
         with pytest.raises(BlockError, match="not a shard of the HAMT"):
             walk.run(attempt, dags.fetch)
-
-
-def test_checked_holds_a_source_to_its_cids() -> None:
-    dags = Dags()
-    cid = dags.raw(b"good")
-    assert walk.run(walk.file_size(cid), walk.checked(dags.fetch)) == 4
-    dags[cid] = b"evil"
-    with pytest.raises(BlockError, match="not the block"):
-        walk.run(walk.file_size(cid), walk.checked(dags.fetch))
 
 
 def test_what_the_source_raises_comes_through() -> None:

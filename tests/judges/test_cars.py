@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from hlspub.ipld import car, walk
-from hlspub.ipld.block import Block
 from hlspub.ipld.car_reader import CarReader
 from hlspub.ipld.cid import Cid
 from hlspub.ipld.dag import walk_dag
@@ -49,8 +48,7 @@ def test_kubo_imports_our_cars_and_exports_what_we_export(
 ) -> None:
     judge = kubo(profile)
     root, cars, files = taken(grow(tmp_path / "tree", 200 + seed), profile, tmp_path / "cars")
-    said = judge("dag", "import", "--pin-roots=false", *dict.fromkeys(cars)).decode()
-    assert "rror" not in said
+    judge("dag", "import", "--pin-roots=false", *dict.fromkeys(cars))
     judge("pin", "add", str(root))  # everything below the root is there, or this fails
     path = max(files, key=lambda name: len(files[name]))
     assert judge("cat", f"/ipfs/{root}/{path}") == files[path]
@@ -111,15 +109,3 @@ def test_ipfs_car_packs_a_file_of_two_levels_as_we_do(tmp_path: Path, ipfs_car: 
     ours, packed = pack_bytes(source.read_bytes(), UNIXFS_V1_2025)
     assert (root, theirs.stat().st_size) == (str(packed.cid), len(ours))
     assert theirs.read_bytes() == ours
-
-
-def test_node_cars_hold_blocks_of_one_directory_once() -> None:
-    """No second implementation needed: the helper above is what the other tests lean on."""
-    tree = Tree(UNIXFS_V1_2025)
-    cid, tsize = Dags().file(b"x")
-    for path in ("a/f", "b/f"):
-        tree.put(path, cid, tsize)
-    blocks = tree.unpublished()
-    assert len({block.cid for block in blocks}) == len(blocks) == 2
-    made, places = car.node_car(tree.root().cid, blocks)
-    assert [Block(p.cid, made[p.offset : p.offset + p.length]) for p in places] == blocks

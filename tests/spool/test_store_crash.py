@@ -1,5 +1,6 @@
 """What a killed process and a power cut leave of the spool: whole CARs, and every one that was reported."""
 
+import errno
 import os
 import random
 import select
@@ -165,7 +166,7 @@ def test_a_publication_survives_a_power_cut(tmp_path: Path, disk: RecordingDisk)
 def test_a_disk_whose_sync_fails_keeps_nothing(tmp_path: Path) -> None:
     class Failing(Disk):
         def sync_file(self, handle: int) -> None:
-            raise OSError(5, "Input/output error")
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(handle))
 
     store = CarStore(tmp_path / "spool", Failing())
     store.prepare()

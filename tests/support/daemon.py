@@ -44,6 +44,7 @@ class Daemon:
     command: Sequence[str] = (sys.executable, "-m", "hlspub", "run")
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     user: int | None = None
+    log: Path | None = None  # where its lines are kept, for whoever looks into a failure
     events: list[Event] = field(default_factory=list[Event])
     _process: "subprocess.Popen[str] | None" = None
     _reader: threading.Thread | None = None
@@ -157,12 +158,15 @@ class Daemon:
     def _read(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            event = _event(line.rstrip("\n"))
-            event["_at"] = time.monotonic()
-            with self._news:
-                self.events.append(event)
-                self._news.notify_all()
+        with open(self.log or os.devnull, "w", encoding="utf-8") as log:
+            for line in self._process.stderr:
+                event = _event(line.rstrip("\n"))
+                event["_at"] = time.monotonic()
+                with self._news:
+                    self.events.append(event)
+                    self._news.notify_all()
+                log.write(line)
+                log.flush()
         with self._news:
             self._over = True
             self._news.notify_all()
@@ -175,7 +179,8 @@ class Daemon:
         self._process.stderr.close()
 
     def _tail(self) -> str:
-        return "\n".join(_shown(event) for event in self.events[-TAIL:])
+        told = [event for event in self.events if event["event"] != "watch.scan_finished"]
+        return "\n".join(_shown(event) for event in told[-TAIL:])
 
 
 def published(daemons: Iterable[Daemon], stream: str | None = None) -> list[Event]:

@@ -55,7 +55,8 @@ class Site:
 
     def daemon(self, environ: Mapping[str, str] | None = None) -> Daemon:
         """A new life of the daemon, started."""
-        daemon = Daemon(self.config, environ=environ or {}, user=self.user)
+        log = self.root / f"life-{len(self.daemons) + 1}.log"
+        daemon = Daemon(self.config, environ=environ or {}, user=self.user, log=log)
         self.daemons.append(daemon)
         return daemon.start()
 

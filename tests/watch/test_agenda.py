@@ -54,12 +54,22 @@ def test_a_new_directory_is_scanned_now_and_again_after_a_moment(agenda: Agenda)
     assert carry_out(agenda, 104) is None
 
 
+def test_a_directory_that_appears_anew_before_its_second_scan_gets_two_more(agenda: Agenda) -> None:
+    agenda.want_directory("v0", 101)
+    assert carry_out(agenda, 101) is not None
+    agenda.want_directory("v0", 101.2)
+    assert [carry_out(agenda, at) is not None for at in (101.2, 101.6, 101.7, 102.5)] == [True, False, True, False]
+
+
 def test_scans_that_take_long_are_made_less_often(agenda: Agenda) -> None:
     assert carry_out(agenda, 105, took_s=10) == NAMES
     assert agenda.wait_s(115) == 10 * REST
     agenda.want_whole()
     assert carry_out(agenda, 116, took_s=100) == WHOLE
-    assert agenda.wait_s(216) == 100 * REST
+    assert carry_out(agenda, 221) == NAMES  # which does not pay for the whole one
+    orders = [carry_out(agenda, at) for at in range(222, 222 + 100 * int(REST))]
+    assert orders.count(WHOLE) == 1
+    assert orders.index(WHOLE) == 216 + 100 * REST - 222
 
 
 def test_another_pace_holds_from_the_next_scan_on(agenda: Agenda) -> None:

@@ -244,6 +244,18 @@ async def test_links_are_followed_only_to_regular_files_inside(bench: Bench, tmp
     assert len({item.identity for item in bench.sink.items}) == 1
 
 
+async def test_a_link_renamed_into_place_does_not_finish_the_file_it_leads_to(bench: Bench) -> None:
+    bench.stream.listed_paths.add("now.ts")
+    async with bench.watching(settle_s=600):
+        with (bench.root / "real.ts").open("wb") as file:
+            file.write(b"half")
+            (bench.root / "next.tmp").symlink_to("real.ts")
+            (bench.root / "next.tmp").rename(bench.root / "now.ts")
+            await bench.until(lambda: "now.ts" in bench.watch._judge.tracked())
+        await bench.until(lambda: bench.sink.items)
+    assert bench.sink.paths == ["real.ts"]
+
+
 async def test_a_name_that_is_not_utf8_is_named_once_and_skipped(bench: Bench) -> None:
     os.close(os.open(os.fsencode(bench.root) + b"/seg\xff.ts", os.O_CREAT | os.O_WRONLY))
     async with bench.watching(rescan_s=0.1):

@@ -58,6 +58,23 @@ def test_a_listed_file_waits_until_it_is_quiet_and_says_when(judge: Judge, strea
     assert [item.by for item in found(judge, "seg0.ts", state(1, 10), 12.1)] == [SettledBy.QUIET]
 
 
+def test_a_change_puts_the_look_off_and_a_creation_does_not_bring_it_forward(judge: Judge, stream: Stream) -> None:
+    stream.listed_paths.add("seg0.ts")
+    found(judge, "seg0.ts", state(1, 10), 10)
+    found(judge, "seg0.ts", state(2, 11), 11)
+    assert judge.due(12.5) == []
+    judge.expect("seg0.ts", 11)
+    assert judge.due(12.5) == []
+    assert judge.due(13.1) == ["seg0.ts"]
+
+
+def test_an_old_file_that_was_linked_or_renamed_a_moment_ago_is_young(judge: Judge, stream: Stream) -> None:
+    stream.listed_paths.add("seg0.ts")
+    linked = FileIdentity(1, 1, 1, 10 * 10**9, 99 * 10**9)
+    assert found(judge, "seg0.ts", linked, 100) == []
+    assert found(judge, "seg0.ts", linked, 101) != []
+
+
 def test_a_file_that_keeps_growing_is_never_finished(judge: Judge, stream: Stream) -> None:
     stream.listed_paths.add("seg0.ts")
     for tick in range(1000):

@@ -17,6 +17,8 @@ async def test_a_missing_root_is_said_once_and_found_when_it_appears(bench: Benc
     bench.root.rmdir()
     async with bench.watching() as watch:
         assert watch.alive()
+        first_step = watch._supervisor._stepped_at
+        await bench.until(lambda: watch._supervisor._stepped_at != first_step)
         bench.write("v0/seg0.ts")
         bench.write("v0/seg1.ts")
         bench.write("v0/index.m3u8")
@@ -116,6 +118,14 @@ async def test_a_dead_reader_is_replaced(bench: Bench) -> None:
         bench.write("seg1.ts")
         await bench.until(lambda: "seg1.ts" in bench.sink.paths)
     assert [notice.reason for notice in bench.said(ObserverRestarted)] == ["the inotify reader ended"]
+
+
+async def test_the_dispatch_thread_is_asked_for_a_sign_of_life_all_the_time(bench: Bench) -> None:
+    async with bench.watching():
+        handler = bench.observation()._handler
+        for _ in range(2):
+            last = handler.proved_at
+            await bench.until(lambda last=last: handler.proved_at > last)
 
 
 async def test_nothing_is_left_when_the_watch_is_cancelled(bench: Bench) -> None:

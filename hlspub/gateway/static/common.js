@@ -94,8 +94,7 @@ export function path(...names) {
 
 // state -> [the word shown, how it is meant]; the style sheet gives each meaning a colour and a shape.
 const STATES = {
-  live: ["Live", "good"],
-  running: ["Running", "good"],
+  running: ["Live", "good"],
   ok: ["Up to date", "good"],
   waiting: ["Waiting", "idle"],
   closing: ["Ending", "busy"],
