@@ -295,7 +295,7 @@ def targets_of(config: Config, spool: CarStore, store: CarStore) -> Sequence[Tar
     def adopt(key: str) -> None:
         store.adopt(key, spool)
 
-    return [LocalTarget(name, store, adopt) for name in config.target]
+    return [LocalTarget(name, store, adopt, config.limits.delivery_concurrency) for name in config.target]
 
 
 async def with_house(

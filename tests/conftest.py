@@ -4,14 +4,18 @@ HLSPUB_REQUIRE="ffmpeg,browser,…" names what must be there: then a test that w
 """
 
 import importlib.util
+import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
+
+from hlspub.telemetry import log
 
 hypothesis.settings.register_profile("hlspub", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("hlspub")
@@ -39,6 +43,18 @@ SKIPPED = pytest.StashKey[Counter[str]]()
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Commands and daemons set the process's logging up; the next test must not inherit it."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = before
+    for name in log._CHATTY:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def pytest_configure(config: pytest.Config) -> None:

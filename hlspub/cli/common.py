@@ -60,9 +60,10 @@ def seconds_of(_ctx: click.Context, _param: click.Parameter, value: str) -> floa
 def emit(answer: Answer, *, as_json: bool, text: Callable[[Answer], str] | str) -> None:
     """Print a command's answer on stdout: one JSON object, or `text` (made from the answer when it is a function)."""
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, default=_plain))
+        shown = json.dumps(answer, ensure_ascii=False, default=_plain)
     else:
-        click.echo(text if isinstance(text, str) else text(answer))
+        shown = text if isinstance(text, str) else text(answer)
+    click.echo(shown.encode("utf-8", "backslashreplace").decode())  # a file name need not be UTF-8
 
 
 def talk(line: str) -> None:

@@ -63,10 +63,14 @@ class Stream(Section, frozen=True):
         "5m", "How long nothing may be written before the session ends."
     )
     settle: Annotated[Seconds, AfterValidator(at_least("50ms"))] = key(
-        "2s", "How long a file found without an event must rest. Longer on slow network file systems."
+        "2s",
+        "How long a file found without an event must rest. Longer on slow network file systems.",
+        when=When.RESTART,
     )
     rescan: Annotated[Seconds, AfterValidator(at_least("100ms"))] = key(
-        "5s", "How often the directory is read again for what events missed. Longer for very large directories."
+        "5s",
+        "How often the directory is read again for what events missed. Longer for very large directories.",
+        when=When.RESTART,
     )
     watch: Literal["auto", "inotify", "poll"] = key(
         "auto", "poll: for file systems whose changes the kernel does not see, such as NFS.", when=When.RESTART
@@ -84,7 +88,9 @@ class Stream(Section, frozen=True):
 class Publish(Section, frozen=True):
     """[publish]: when a root counts as published."""
 
-    quorum: Quorum = key("all", "How many of the required targets must hold a root before it is announced.")
+    quorum: Quorum = key(
+        "all", "How many of the required targets must hold a root before it is announced.", when=When.RESTART
+    )
     keep_roots: Seconds = key(
         "1h", "How long a root that was announced stays whole after newer ones. Longer for viewers far behind."
     )
@@ -109,7 +115,9 @@ class Limits(Section, frozen=True):
     """[limits]: what one process may use."""
 
     hash_threads: Count = key(2, "Files packed at the same time. More for many streams on a machine with free cores.")
-    delivery_concurrency: Count = key(4, "Uploads at the same time for each target. More for distant targets.")
+    delivery_concurrency: Count = key(
+        4, "Uploads at the same time for each target. More for distant targets.", when=When.RESTART
+    )
     drain_timeout: Seconds = key("60s", "How long a stop waits for what is under way; the rest stays queued.")
     playlist_size: Bytes = key(
         "64MiB", "A longer playlist is refused, as it is surely not one. Raise it for very long streams."

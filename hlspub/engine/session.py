@@ -37,7 +37,8 @@ class Taken:
     """A file that intake has read.
 
     `quiet`: taken without a closing event. `unchanged`: of the paths that `suspects` named, those whose file on disk is
-    still the one that was taken. `again`: not a new text of the transcoder (re-read at the end, or edited here).
+    still the one that was taken. `again`: not a new text of the transcoder (re-read at the end, or edited here). `edited`:
+    made here from the newest version, so every listing means what it meant there, whatever the transcoder wrote since.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Taken:
     playlist: Playlist | None = None
     unchanged: frozenset[str] = frozenset()
     again: bool = False
+    edited: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -242,12 +244,14 @@ class Session:
         )
 
         def bind(path: str, reference: Reference) -> FileVersion | None:
+            interval = track.listed.get(reference.path)
+            if taken.edited and interval is not None and interval.bound is not None:
+                return interval.bound
             newest = self.files.get(reference.path)
             if newest is None or newest.size_bytes < playlist.extents.get(reference.path, 0):
                 return None
             if self._reused(path, reference, newest) and reference.path not in taken.unchanged:
                 return None
-            interval = track.listed.get(reference.path)
             if taken.again and interval is not None and not self._may_move(interval):
                 return interval.bound
             return newest

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from types import MappingProxyType
 
 from hlspub.errors import InputError, PlaylistError
 from hlspub.hls.classify import classify, is_temporary, numbered
@@ -23,12 +24,14 @@ from hlspub.hls.scan import scan
 from hlspub.model import FileKind
 
 AUTO = "auto"
-_NEEDED = {
-    ReferenceKind.SEGMENT: "missing-segment",
-    ReferenceKind.PART: "missing-segment",
-    ReferenceKind.MAP: "missing-map",
-    ReferenceKind.PLAYLIST: "missing-rendition",
-}
+_NEEDED = MappingProxyType(
+    {
+        ReferenceKind.SEGMENT: "missing-segment",
+        ReferenceKind.PART: "missing-segment",
+        ReferenceKind.MAP: "missing-map",
+        ReferenceKind.PLAYLIST: "missing-rendition",
+    }
+)
 
 
 class NodeKind(StrEnum):

@@ -65,6 +65,7 @@ class Editor:
             self.clock.now(),
             playlist=scan(edited, track.path),
             again=True,
+            edited=True,
         )
         await self.journal.write(session.take(taken))
         self.taken()

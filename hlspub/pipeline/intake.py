@@ -9,9 +9,10 @@ A file that vanished or changed under the reader is not an error: the watcher se
 aloud, until there is room; files that are still in the transcoder's directory are then taken.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import anyio
@@ -19,7 +20,7 @@ import anyio.to_thread
 import structlog
 
 from hlspub.engine.session import Taken
-from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, StorageError
+from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, PlaylistError, StorageError
 from hlspub.hls.classify import classify
 from hlspub.hls.edit import mark_gaps
 from hlspub.hls.playlist import Playlist
@@ -39,6 +40,7 @@ FULL_DISK_PAUSE_S = 2.0
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True, eq=False)
@@ -147,9 +149,7 @@ class Intake:
             except FileGone:
                 self._say_gone(item.path)
             except FileChanged:
-                log.debug(
-                    "file.changed", stream=name, path=item.path
-                )  # it has to settle again, and the watcher will say so
+                log.debug("file.changed", stream=name, path=item.path)  # the watcher tells when it has settled again
             except (DataError, PermissionRefused) as why:
                 if self.stream.refuse(item.path, item.identity, str(why)):
                     self.metrics.segment_refused(name)
@@ -208,26 +208,33 @@ class Intake:
             # What the last session took may belong to this one too: its playlists are read again, and say so.
             files = self.stream.last.files.values()
             self.watcher.release([f.path for f in files if f.kind is FileKind.PLAYLIST and f.path != taken.path])
-        if taken.playlist is not None:
-            self._scans[taken.path] = taken.playlist
-            if self.watcher is not None and self.stream.course is not None:
-                self.watcher.release(list(self.stream.course.session.waiting))
+        if taken.playlist is not None and self.watcher is not None and self.stream.course is not None:
+            self.watcher.release(list(self.stream.course.session.waiting))
 
     async def _read_playlist(self, item: Settled, *, again: bool) -> Taken:
         self._last_read[item.path] = self.clock.monotonic()
         source, before = self._source(item.path), self._scans.get(item.path)
 
-        lost = frozenset(self.stream.course.session.lost) if self.stream.course else frozenset[str]()
+        course = self.stream.course
+        lost = frozenset(course.session.lost) if course else frozenset[str]()
+        entry = self._scans.get(course.entry) if course and course.entry else None
+        variables = entry.variables if entry and course and course.entry != item.path else _NO_VARIABLES
 
-        def read() -> tuple[bytes, Playlist]:
+        def read() -> tuple[bytes, Playlist, Playlist]:
             data = self.store.read_settled(source, item.identity, self.stream.plan.playlist_size)
-            playlist = scan(data, item.path) if before is None else rescan(data, item.path, before)
-            if lost.isdisjoint(playlist.references.paths):
-                return data, playlist
-            data = mark_gaps(data, item.path, lost)
-            return data, scan(data, item.path)
+            if before is None:
+                written = scan(data, item.path, variables=variables)
+            else:
+                written = rescan(data, item.path, before, variables=variables)
+            _check_names(item.path, written)
+            if lost.isdisjoint(written.references.paths):
+                return data, written, written
+            data = mark_gaps(data, item.path, lost, variables=variables)
+            return data, scan(data, item.path, variables=variables), written
 
-        data, playlist = await self._thread(read)
+        data, playlist, written = await self._thread(read)
+        self._say_refused(item.path, written, before)
+        self._scans[item.path] = written
         packed = await self._thread(self.store.put_data, data, self._profile())
         for path in [path for path in self._busy if path in playlist.references.paths]:
             if classify(path) is FileKind.PLAYLIST:
@@ -263,8 +270,34 @@ class Intake:
         if path not in self._waiting:
             self.stream.under_way.pop(path, None)
 
+    def _say_refused(self, path: str, playlist: Playlist, before: Playlist | None) -> None:
+        """A reference that leads out of the directory is not published, and viewers will miss it: say so once."""
+        known = before.refused if before else ()
+        for refused in playlist.refused:
+            if refused not in known:
+                log.warning(
+                    "reference.refused",
+                    stream=self.stream.name,
+                    playlist=path,
+                    uri=refused.uri,
+                    reason=refused.reason,
+                    hint="What lies outside the stream's directory is never published; viewers of this playlist miss it.",
+                )
+
     def _say_gone(self, path: str) -> None:
         log.warning("file.vanished", stream=self.stream.name, path=path, hint="It was deleted before it could be read.")
+
+
+def _check_names(path: str, playlist: Playlist) -> None:
+    """Refuse a playlist that lists what cannot stand in a tree, whose names are UTF-8 (as a playlist's text should be)."""
+    try:
+        "\n".join(playlist.references.paths).encode()
+    except UnicodeEncodeError as why:
+        named = str(why.object)[: why.end].rpartition("\n")[2].encode(errors="backslashreplace").decode()
+        raise PlaylistError(
+            f'{path} lists a file whose name is not UTF-8: "{named}…"',
+            hint="Playlists are UTF-8 (RFC 8216bis §4). Rename the file, or let the transcoder write UTF-8.",
+        ) from why
 
 
 def _identity(path: Path) -> FileIdentity | None:

@@ -63,6 +63,7 @@ class Stream:
     last: Session | None = None
     refused: dict[str, tuple[FileIdentity, str]] = field(default_factory=dict[str, tuple[FileIdentity, str]])
     under_way: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])  # being read just now
+    left_behind: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])  # see `_leave_behind`
     published: deque[Publication] = field(default_factory=deque[Publication])  # newest first
     wake: Wake = field(default_factory=Wake)  # the publisher looks again
     life_wake: Wake = field(default_factory=Wake)  # the session's life is looked at again
@@ -82,7 +83,7 @@ class Stream:
         if path in self.refused:
             return self.refused[path][0]
         memory = self.course.session if self.course else self.last
-        return memory.identity(path) if memory else None
+        return (memory.identity(path) if memory else None) or self.left_behind.get(path)
 
     def wanted(self, path: str) -> bool:
         """Whether the path is taken at all: playlists and media on sight, other files when listed or included (P8)."""
@@ -94,7 +95,9 @@ class Stream:
         return self.plan.tree.includes(path) or self.listed(path)
 
     def listed(self, path: str) -> bool:
-        """Whether a playlist of the running session lists the path."""
+        """Whether a playlist of the running session lists the path, or `include` names it: both vouch for it."""
+        if classify(path) is FileKind.OTHER and self.plan.tree.includes(path):
+            return True
         return self.course is not None and self.course.session.listed(path)
 
     def was_taken(self, path: str) -> bool:
@@ -124,6 +127,7 @@ class Stream:
             records += self.end(Event.RESTART, taken.at)
             self.detach()
         if self.course is None:
+            self._leave_behind(taken)
             records += self._begin(taken.at)
         course = self.course
         assert course is not None  # noqa: S101 -- begun just above
@@ -162,6 +166,16 @@ class Stream:
         self.course = Course(session, SnapshotTree(session, Tree(PROFILES[settings.profile])))
         log.info("session.started", stream=self.name, session=label)
         return [SessionStarted(number, self.name, label, settings.to_json(), at)]
+
+    def _leave_behind(self, taken: Taken) -> None:
+        """When a new run of the transcoder begins a session: what the old run's media playlists say is over.
+
+        Until the new run has written them too, they would join old text with new bytes (and may even say ENDLIST).
+        """
+        self.left_behind = {}
+        if self.last is not None and _starts_over(self.last, taken):
+            media = [path for path, track in self.last.tracks.items() if not track.newest.multivariant]
+            self.left_behind = {path: self.last.files[path].identity for path in media if path != taken.path}
 
     def end(self, event: Event, at: float) -> list[Record]:
         """Decide that the running session ends; nothing when none does."""
@@ -220,6 +234,14 @@ class Stream:
         """The final root of an ended session is announced."""
         self.ending.remove(course)
         self.changed.tell()
+
+
+def _starts_over(last: Session, taken: Taken) -> bool:
+    """Whether the first file of a session shows that the transcoder began anew: it uses a name again for other bytes."""
+    if taken.playlist is not None:
+        return last.is_new_run(taken.path, taken.playlist)
+    before = last.files.get(taken.path)
+    return before is not None and before.cid != taken.packed.cid
 
 
 def _is_new_run(session: Session, taken: Taken) -> bool:

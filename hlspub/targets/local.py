@@ -42,7 +42,7 @@ class LocalTarget:
 
     @property
     def capabilities(self) -> Capabilities:
-        """One link at a time is faster than the syncs that follow it."""
+        """Links cost next to nothing; the folders' syncs that follow them can overlap."""
         return Capabilities(concurrency=self.concurrency)
 
     async def put(self, cars: Sequence[CarFile]) -> str:

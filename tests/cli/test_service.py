@@ -87,7 +87,7 @@ def test_status_and_end_reach_the_daemon_and_see_when_it_is_gone(hlspub: Hlspub,
         assert (stream["name"], stream["state"], stream["entry"]) == ("main", "running", "index.m3u8")
         assert stream["entry_url"] == f"{ready['gateway']}/live/main/index.m3u8"
         shown = hlspub("status", "--config", config)
-        assert shown.out.startswith(f"hlspub runs; its data is in {tmp_path}/data\n\nmain  live\n")
+        assert shown.out.startswith(f"hlspub runs; its data is in {tmp_path}/data\n\nmain  running\n")
         assert f"ipfs://{stream['root']}/index.m3u8" in shown.out
         assert "gateway.listen" in hlspub("check", "--config", config).out
 

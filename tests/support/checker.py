@@ -112,6 +112,12 @@ class Checker:
             return None
         return answer.content.decode("utf-8")
 
+    def body(self, address: str) -> bytes:
+        """What an address answers, whole."""
+        answer = self._http.get(address)
+        answer.raise_for_status()
+        return answer.content
+
     def live(self, stream: str) -> None:
         """What a player does at the live address: the entry, each media playlist, the newest segments of each."""
         answer = self._http.get(f"/live/{stream}/", follow_redirects=True)

@@ -22,7 +22,7 @@ TAIL = 40  # log lines that a failure shows
 Event = dict[str, Any]
 
 
-class Overdue(AssertionError):
+class Overdue(AssertionError):  # noqa: N818 -- read as a sentence where it is raised
     """What a test waited for did not happen in time."""
 
 
@@ -158,7 +158,7 @@ class Daemon:
     def _read(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        with open(self.log or os.devnull, "w", encoding="utf-8") as log:
+        with Path(self.log or os.devnull).open("w", encoding="utf-8") as log:
             for line in self._process.stderr:
                 event = _event(line.rstrip("\n"))
                 event["_at"] = time.monotonic()
@@ -203,4 +203,6 @@ def _event(line: str) -> Event:
 
 
 def _shown(event: Event) -> str:
-    return str(event["text"]) if event["event"] == "text" else json.dumps({k: v for k, v in event.items() if k[0] != "_"})
+    return (
+        str(event["text"]) if event["event"] == "text" else json.dumps({k: v for k, v in event.items() if k[0] != "_"})
+    )

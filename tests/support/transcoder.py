@@ -76,10 +76,20 @@ class Ffmpeg:
         if self.fmp4:
             command += ["-hls_segment_type", "fmp4"]
         if not self.master:
-            return [*command, "-hls_segment_filename", f"{self.directory}/seg_%05d.{suffix}", f"{self.directory}/index.m3u8"]
+            return [
+                *command,
+                "-hls_segment_filename",
+                f"{self.directory}/seg_%05d.{suffix}",
+                f"{self.directory}/index.m3u8",
+            ]
         streams = " ".join(f"v:{number},a:{number},name:{each[0]}" for number, each in enumerate(self.pictures))
         command += ["-master_pl_name", "master.m3u8", "-var_stream_map", streams]
-        return [*command, "-hls_segment_filename", f"{self.directory}/%v/seg_%05d.{suffix}", f"{self.directory}/%v/index.m3u8"]
+        return [
+            *command,
+            "-hls_segment_filename",
+            f"{self.directory}/%v/seg_%05d.{suffix}",
+            f"{self.directory}/%v/index.m3u8",
+        ]
 
     def _scaled(self) -> str:
         split = f"[0:v]split={len(self.pictures)}" + "".join(f"[in{name}]" for name, *_ in self.pictures)

@@ -33,20 +33,24 @@ class Writer:
         """Write `count` more segments of every rendition, and what lists them."""
         for _ in range(count):
             for rendition in self.renditions:
-                self._folder(rendition).mkdir(parents=True, exist_ok=True)
-                path = self._folder(rendition) / self.segment_name(self.number)
-                path.write_bytes(self.segment(rendition, self.number))
-                self._replace(self._folder(rendition) / "index.m3u8", self.playlist(self.number + 1, endlist=False))
-                self._expire(rendition)
+                self.write(rendition)
             self.number += 1
             if self.number == self.first + 1 and self.renditions != ("",):
                 (self.directory / MASTER).write_bytes(self.master())
         return self
 
+    def write(self, rendition: str) -> None:
+        """One rendition's part of a step: its segment, and the playlist that lists it."""
+        self._folder(rendition).mkdir(parents=True, exist_ok=True)
+        path = self._folder(rendition) / self.segment_name(self.number)
+        path.write_bytes(self.segment(rendition, self.number))
+        replace(self._folder(rendition) / "index.m3u8", self.playlist(self.number + 1, endlist=False))
+        self._expire(rendition)
+
     def end(self) -> Self:
         """Close the playlists with EXT-X-ENDLIST."""
         for rendition in self.renditions:
-            self._replace(self._folder(rendition) / "index.m3u8", self.playlist(self.number, endlist=True))
+            replace(self._folder(rendition) / "index.m3u8", self.playlist(self.number, endlist=True))
         return self
 
     def restarted(self, seed: str) -> "Writer":
@@ -69,7 +73,12 @@ class Writer:
     def playlist(self, count: int, *, endlist: bool) -> bytes:
         """A media playlist after `count` segments."""
         first = max(self.first, count - self.window) if self.window else self.first
-        lines = ["#EXTM3U", "#EXT-X-VERSION:6", f"#EXT-X-TARGETDURATION:{self.target_s}", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+        lines = [
+            "#EXTM3U",
+            "#EXT-X-VERSION:6",
+            f"#EXT-X-TARGETDURATION:{self.target_s}",
+            f"#EXT-X-MEDIA-SEQUENCE:{first}",
+        ]
         for number in range(first, count):
             lines += [f"#EXTINF:{self.target_s}.000000,", self.segment_name(number)]
         return ("\n".join([*lines, *(["#EXT-X-ENDLIST"] if endlist else [])]) + "\n").encode()
@@ -102,11 +111,12 @@ class Writer:
             if number >= self.first:
                 (self._folder(rendition) / self.segment_name(number)).unlink()
 
-    @staticmethod
-    def _replace(path: Path, text: bytes) -> None:
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_bytes(text)
-        temporary.replace(path)
+
+def replace(path: Path, text: bytes) -> None:
+    """Write a playlist as most transcoders do: under a temporary name, then renamed."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(text)
+    temporary.replace(path)
 
 
 @dataclass(slots=True, eq=False)

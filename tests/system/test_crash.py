@@ -41,7 +41,9 @@ def look_at_what_is_left(site: Site, last: Daemon, expected_root: str) -> None:
     final = site.published()[-1]
     assert final["final"]
     assert final["root"] == expected_root
-    assert len({event["session"] for daemon in site.daemons for event in daemon.of("root.published", "file.taken")}) == 1
+    assert (
+        len({event["session"] for daemon in site.daemons for event in daemon.of("root.published", "file.taken")}) == 1
+    )
 
     roots = numbered(site.published())
     assert [seq for seq, _ in roots] == [*range(1, len(roots) + 1)]
