@@ -1,4 +1,4 @@
-"""A place for one whole-process test: a directory for the transcoder, a data directory, a configuration, and its daemon's lives.
+"""A place for one whole-process test: directories for transcoder and data, a configuration, the daemon's lives.
 
 Rule: every life that a test starts is reaped when the site is left. What a daemon leaves behind (journal, spool,
 `publications.jsonl`) is looked at here, from outside, after its end.
