@@ -9,6 +9,7 @@ from math import inf
 
 from hlspub.engine.life import Event, Life, after
 from hlspub.engine.session import Session
+from hlspub.engine.settings import Retention
 from hlspub.engine.snapshot import Snapshot, SnapshotTree
 from hlspub.engine.track import Track
 from hlspub.hls.playlist import ReferenceKind
@@ -91,11 +92,20 @@ class Course:
         ]
 
     def under_way(self) -> bool:
-        """Whether something that the newest playlists need is taken and not held yet."""
+        """Whether something that the final root will hold is taken and not held by the targets yet.
+
+        That is what the newest playlists list, and under `archive` what any version before them listed.
+        """
         top = self.session.tracks.get(self.entry or "")
+        archive = self.session.settings.retention is Retention.ARCHIVE
         return any(
             not track.newest.file.held
-            or any(i.bound is not None and not i.bound.held and i.covers(track.newest.number) for i in track.unmet)
+            or any(
+                interval.bound is not None
+                and not interval.bound.held
+                and (archive or interval.covers(track.newest.number))
+                for interval in track.unmet
+            )
             for track in [*self.reached(), *([top] if top else [])]
         )
 

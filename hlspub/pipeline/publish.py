@@ -168,10 +168,11 @@ class Publisher:
         await self.journal.write([RootAnnounced(session.number, root.number, seq, at, latency_s)])
 
     async def _bind(self, course: Course, root: Unannounced) -> None:
-        """Bind the root at the targets; returns when enough of those that count have it."""
+        """Bind the root at the targets that count; returns when enough of them have it."""
         bound: set[str] = set()
+        required = course.session.quorum.required
         while True:
-            for courier in self.couriers:
+            for courier in [one for one in self.couriers if one.target.name in required]:
                 name = courier.target.name
                 if name in bound or self.clock.now() < courier.resume_at:
                     continue

@@ -4,7 +4,7 @@ from hlspub.engine.settings import Retention
 from hlspub.hls.playlist import Playlist
 from hlspub.hls.scan import scan
 from hlspub.records import FileSeen, FileTaken, PlaylistTaken, Record, ReferenceBound, ReferenceClosed, ReferenceOpened
-from tests.engine.stage import Stage, broken, media, multivariant
+from tests.engine.stage import TARGET, Stage, broken, media, multivariant
 
 
 def kinds(records: list[Record]) -> list[type]:
@@ -178,3 +178,21 @@ def test_keys_are_published_only_on_request_and_never_waited_for() -> None:
 
 def _scan(text: bytes) -> Playlist:
     return scan(text, "i.m3u8")
+
+
+@pytest.mark.parametrize("retention", Retention)
+def test_the_end_waits_for_what_the_final_root_will_hold(retention: Retention) -> None:
+    stage = Stage(retention=retention, slow=True)
+    stage.take("s0.ts", b"0")
+    stage.take("i.m3u8", media(0, ["s0.ts"]))
+    stage.take("s1.ts", b"1")
+    stage.take("i.m3u8", media(1, ["s1.ts"], end=True))
+    old = stage.session.files["s0.ts"].car
+    for car in [car for car in stage.pending if car != old]:
+        stage.session.confirm(car, TARGET)
+    stage.publish()
+    assert stage.course.under_way() is (retention is Retention.ARCHIVE)
+    stage.session.confirm(old, TARGET)
+    assert not stage.course.under_way()
+    stage.publish()
+    assert ("s0.ts" in stage.tree()) is (retention is Retention.ARCHIVE)

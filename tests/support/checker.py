@@ -18,6 +18,7 @@ import httpx
 
 from tests.support.daemon import Event
 
+OK = 200
 TIMEOUT_S = 20.0
 LIVE_PAUSE_S = 0.2
 NEWEST = 3  # segments of each rendition that the live viewer fetches
@@ -107,7 +108,7 @@ class Checker:
         """A playlist's text; None and a miss when there is none."""
         answer = self._http.get(address)
         self.report.fetched += 1
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != OK:
             self.report.misses.append(f"{answer.status_code} {address}")
             return None
         return answer.content.decode("utf-8")
@@ -121,7 +122,7 @@ class Checker:
     def live(self, stream: str) -> None:
         """What a player does at the live address: the entry, each media playlist, the newest segments of each."""
         answer = self._http.get(f"/live/{stream}/", follow_redirects=True)
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != OK:
             self.report.misses.append(f"{answer.status_code} /live/{stream}/")
             return
         self.report.roots += 1
@@ -132,28 +133,28 @@ class Checker:
         for path, text in texts:
             media = [each.uri for each in references(text or "#EXTM3U") if not each.is_playlist]
             for uri in media[-NEWEST:]:
-                self._fetch(urljoin(path, uri))
+                self.fetch(urljoin(path, uri))
 
-    def _media(self, root: str, path: str) -> None:
-        length = self._fetch(f"/ipfs/{root}/{path}")
-        file = self.source / path if self.source else None
-        if length is not None and file is not None and file.exists() and file.stat().st_size != length:
-            self.report.misses.append(f"{length} bytes instead of {file.stat().st_size}: /ipfs/{root}/{path}")
-
-    def _fetch(self, address: str) -> int | None:
-        """The length of a body that is there whole."""
+    def fetch(self, address: str) -> int | None:
+        """The length of a body that is there whole; None and a miss when it is not."""
         self.report.fetched += 1
         answer = self._http.head(address)
-        if answer.status_code == httpx.codes.OK and answer.headers["etag"] not in self._held:
+        if answer.status_code == OK and answer.headers["etag"] not in self._held:
             answer = self._http.get(address)
-            if answer.status_code == httpx.codes.OK and len(answer.content) != int(answer.headers["content-length"]):
+            if answer.status_code == OK and len(answer.content) != int(answer.headers["content-length"]):
                 self.report.misses.append(f"{len(answer.content)} of {answer.headers['content-length']}: {address}")
                 return None
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != OK:
             self.report.misses.append(f"{answer.status_code} {address}")
             return None
         self._held.add(answer.headers["etag"])
         return int(answer.headers["content-length"])
+
+    def _media(self, root: str, path: str) -> None:
+        length = self.fetch(f"/ipfs/{root}/{path}")
+        file = self.source / path if self.source else None
+        if length is not None and file is not None and file.exists() and file.stat().st_size != length:
+            self.report.misses.append(f"{length} bytes instead of {file.stat().st_size}: /ipfs/{root}/{path}")
 
 
 @dataclass(slots=True, eq=False)

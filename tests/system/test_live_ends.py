@@ -124,5 +124,5 @@ def test_a_sliding_window_is_kept_whole_or_as_it_slides(site: Site) -> None:
     assert len(deleted) >= 2 * (SECONDS // 2)
     with Checker(base) as checker:
         for path in sorted(deleted):
-            assert checker._fetch(f"/ipfs/{kept['root']}/{path}"), path
+            assert checker.fetch(f"/ipfs/{kept['root']}/{path}"), path
         assert checker.report.misses == []
