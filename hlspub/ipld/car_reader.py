@@ -155,8 +155,8 @@ class CarReader:
         if not raw:
             return None
 
-        def at_start(reason: str, /, *, offset: int) -> CarError:
-            return CarError(reason, offset=start + offset, hint=_HINT)
+        def at_start(reason: str, /, *, offset: int) -> CarError:  # noqa: ARG001 -- 0: nothing stands before it in `raw`
+            return CarError(reason, offset=start, hint=_HINT)
 
         return varint.decode(raw, error=at_start)[0]
 

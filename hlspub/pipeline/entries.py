@@ -19,10 +19,12 @@ def choose_entry(course: Course, configured: str, *, finished: bool = False) -> 
         course.entry, course.candidates = wanted, ()
         return
     seen = {path: _seen(track) for path, track in course.session.tracks.items()}
-    found = find_entry(seen, current=course.entry, finished=finished)
+    found = find_entry(seen, current=course.entry if course.roots else None, finished=finished)
     course.candidates = found.candidates if isinstance(found, NeedsEntry) else ()
     if isinstance(found, EntryFound):
         course.entry = found.path
+    elif not course.roots:
+        course.entry = None
 
 
 def _seen(track: Track) -> Seen:

@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from hlspub.engine.course import Course
 from hlspub.engine.session import Taken
 from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, PlaylistError, StorageError
 from hlspub.hls.classify import classify
@@ -67,6 +68,7 @@ class Intake:
     _wake: Wake = field(default_factory=Wake)
     _moved: Broadcast = field(default_factory=Broadcast)
     _full: bool = False
+    _outlived: set[str] = field(default_factory=set[str])  # taken into a session that another followed meanwhile
 
     # what the watcher tells (watch.ports.Sink)
 
@@ -127,7 +129,8 @@ class Intake:
     def _pause_s(self) -> float | None:
         """Until the first playlist that was read less than a second ago may be read again."""
         now = self.clock.monotonic()
-        due = [self._last_read[path] + PLAYLIST_PAUSE_S for path in self._waiting if path in self._last_read]
+        paused = [path for path in self._waiting if path in self._last_read and path not in self._busy]
+        due = [self._last_read[path] + PLAYLIST_PAUSE_S for path in paused]
         return max(min(due) - now, 0.001) if due else None
 
     async def _one(self, item: Settled, slots: anyio.CapacityLimiter, slot: object) -> None:
@@ -137,6 +140,9 @@ class Intake:
             slots.release_on_behalf_of(slot)
             self._busy.pop(item.path).set()
             self._done(item.path)
+            if item.path in self._outlived and self.watcher is not None:
+                self._outlived.remove(item.path)
+                self.watcher.release([item.path])  # the next session may want it too, and could not ask until now
             self._wake.ring()
             self._moved.tell()
 
@@ -180,10 +186,9 @@ class Intake:
         else:
             packed = await self._thread(self.store.put_file, self._source(item.path), item.identity, self._profile())
             taken = Taken(item.path, kind, packed, item.identity, self.clock.now(), quiet=item.by is SettledBy.QUIET)
-        await self.commit(taken)
+        course = await self.commit(taken)
         took_s = self.clock.monotonic() - started
         self.metrics.file_taken(self.stream.name, kind, taken.packed.size_bytes, took_s)
-        course = self.stream.course
         log.debug(
             "file.taken",
             stream=self.stream.name,
@@ -194,11 +199,15 @@ class Intake:
             took_s=round(self.clock.now() - item.noticed_at, 4),
         )
 
-    async def commit(self, taken: Taken) -> None:
-        """Decide about a file that was read, make the decision durable, and tell those who wait."""
+    async def commit(self, taken: Taken) -> Course | None:
+        """Decide about a file that was read, make the decision durable, and tell those who wait.
+
+        Returns the session that has it, None when it only confirms what the last one took.
+        """
         before = self.stream.course
         records = self.stream.take(taken)
-        begun = self.stream.course is not before and self.stream.course is not None
+        course = self.stream.course
+        begun = course is not before and course is not None
         await self.journal.write(records)
         if any(isinstance(record, FileTaken) for record in records):
             self.taken()
@@ -210,6 +219,9 @@ class Intake:
             self.watcher.release([f.path for f in files if f.kind is FileKind.PLAYLIST and f.path != taken.path])
         if taken.playlist is not None and self.watcher is not None and self.stream.course is not None:
             self.watcher.release(list(self.stream.course.session.waiting))
+        if self.stream.course is not course:
+            self._outlived.add(taken.path)
+        return course
 
     async def _read_playlist(self, item: Settled, *, again: bool) -> Taken:
         self._last_read[item.path] = self.clock.monotonic()

@@ -58,6 +58,7 @@ class Stage:
     records: list[Record] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     clock: float = 1000.0
+    opens: str = ""  # the entry of the newest root
 
     def __post_init__(self) -> None:
         settings = TreeSettings(retention=self.retention, publish_keys=self.publish_keys)
@@ -127,6 +128,7 @@ class Stage:
             )
             self.course.tree.published()
             self.course.last_root = made.root
+        self.opens = snapshot.entry
         return made.root
 
     def tree(self) -> dict[str, bytes]:

@@ -33,9 +33,9 @@ def read(data: bytes, **options: bool) -> list[Block]:
 ROOT = Cid.of_data(Codec.RAW, b"root")
 
 
-@given(st.lists(st.binary(max_size=10), max_size=30))
-def test_the_header_is_dag_cbor(data: list[bytes]) -> None:
-    roots = [block.cid for block in blocks_of(data)]
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 23, 24, 25, 255])
+def test_the_header_is_dag_cbor(count: int) -> None:
+    roots = [block.cid for block in blocks_of([b"%d" % i for i in range(count)])]
     judge = dag_cbor.encode({"version": 1, "roots": [CID.decode(str(root)) for root in roots]})
     assert car.header(roots) == varint.encode(len(judge)) + judge
     assert CarReader(BytesIO(car.header(roots)).read).roots == tuple(roots)

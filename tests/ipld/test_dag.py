@@ -3,7 +3,7 @@ from dataclasses import replace
 import dag_cbor
 import multiformats
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hlspub.ipld import walk
@@ -105,6 +105,8 @@ def test_a_path_that_leads_nowhere_is_shown_by_the_blocks_on_it() -> None:
 SIZE = 200
 
 
+@example(-SIZE - 20, 0)
+@example(-SIZE, 0)
 @given(st.integers(-SIZE - 20, SIZE + 20), st.none() | st.integers(-SIZE - 20, SIZE + 20))
 def test_entity_bytes_are_the_blocks_of_the_range_and_no_others(first: int, last: int | None) -> None:
     dags = Dags()

@@ -65,6 +65,22 @@ def test_what_is_cut_off_is_refused(value: Any, more: st.DataObject) -> None:
         dagcbor.decode(written[:cut])
 
 
+EDGES = [0, *((1 << bits) + step for bits in (3, 8, 16, 32, 63) for step in (-1, 0, 1)), 23, 24, 25, 2**64 - 1]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_edges_of_numbers(edge: int) -> None:
+    for number in (edge, -1 - edge):
+        assert dagcbor.decode(dag_cbor.encode(number)) == number
+
+
+@pytest.mark.parametrize("shell", [b"\x81", b"\xa1\x60"], ids=["lists", "maps"])
+def test_the_deepest_value(shell: bytes) -> None:
+    assert dagcbor.links(shell * dagcbor.MAX_DEPTH + LINK) == (Cid.of_data(Codec.RAW, b""),)
+    with pytest.raises(BlockError, match="deeper"):
+        dagcbor.decode(shell * (dagcbor.MAX_DEPTH + 1) + LINK)
+
+
 LINK = b"\xd8\x2a\x58\x25\x00" + Cid.of_data(Codec.RAW, b"").raw
 
 

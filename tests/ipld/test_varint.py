@@ -7,6 +7,15 @@ from hlspub.errors import CarError, DataError
 from hlspub.ipld import varint
 
 
+EDGES = sorted({(1 << bits) + step for bits in range(7, 64, 7) for step in (-1, 0)} - {varint.MAX_VALUE + 1})
+
+
+@pytest.mark.parametrize("value", [0, 1, *EDGES])
+def test_agrees_with_multiformats_on_the_edges(value: int) -> None:
+    assert varint.encode(value) == judge.encode(value)
+    assert varint.decode(varint.encode(value)) == (value, len(judge.encode(value)))
+
+
 @given(st.integers(0, varint.MAX_VALUE))
 def test_agrees_with_multiformats(value: int) -> None:
     written = varint.encode(value)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 DEADLINE_S = 30.0  # for what takes a second or two; a machine may be busy
 TAIL = 40  # log lines that a failure shows
@@ -196,10 +196,11 @@ def _has(event: Event, fields: Mapping[str, object]) -> bool:
 
 def _event(line: str) -> Event:
     try:
-        event = json.loads(line)
+        event: object = json.loads(line)
     except ValueError:
         event = None
-    return event if isinstance(event, dict) and "event" in event else {"event": "text", "text": line}
+    told = cast("Event", event) if isinstance(event, dict) else {}
+    return told if "event" in told else {"event": "text", "text": line}
 
 
 def _shown(event: Event) -> str:

@@ -1,7 +1,6 @@
-"""Which root a set of files has, by hlspub's own blocks, by its command, by Kubo, and by js-ipfs."""
+"""Which root a set of files has: by hlspub's own blocks, and by js-ipfs."""
 
-import os
-import shutil
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from hlspub.ipld.tree import Tree
 from hlspub.spool.pack import pack_bytes
 
 PROFILE = "unixfs-v1-2025"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 NODE = Path(__file__).parents[1] / "node"
 
 
@@ -28,17 +27,9 @@ def ended(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: add_endlist(data) if b"#EXTINF" in data else data for path, data in files.items()}
 
 
-def kubo(directory: Path, home: Path) -> str:
-    """What `ipfs add -r --only-hash` says of a directory, under the same profile. `home`: for Kubo's repository."""
-    program = os.environ.get("HLSPUB_IPFS") or shutil.which("ipfs") or "ipfs"
-    environ = {**os.environ, "IPFS_PATH": str(home)}
-
-    def ipfs(*arguments: str) -> str:
-        done = subprocess.run(
-            [program, *arguments], env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
-        )
-        return done.stdout.strip()
-
-    ipfs("init", "--profile=test")
-    ipfs("config", "profile", "apply", PROFILE)
-    return ipfs("add", "-r", "--only-hash", "-Q", str(directory))
+def js_ipfs(directory: Path) -> str:
+    """What npm's ipfs-unixfs-importer makes of a directory under the same profile."""
+    words = ["node", str(NODE / "import.mjs"), PROFILE, str(directory)]
+    done = subprocess.run(words, cwd=NODE, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["root"])

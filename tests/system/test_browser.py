@@ -30,7 +30,6 @@ ARGUMENTS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def _live(browser: Browser, daemon: Daemon, shots: Path) -> None:
     dashboard.goto(base)
     expect(dashboard.locator("h1")).to_have_text("main is live")
     dashboard.screenshot(path=shots / "dashboard-light.png", full_page=True)
-    phone = browser.new_page(color_scheme="dark", viewport=PHONE)
+    phone = browser.new_page(color_scheme="dark", viewport={"width": 390, "height": 844})
     phone.goto(base)
     expect(phone.locator("h1")).to_have_text("main is live")
     phone.screenshot(path=shots / "dashboard-phone-dark.png", full_page=True)

@@ -16,15 +16,21 @@ from tests.support.writer import Running, Writer
 
 Moment = Callable[[Daemon], object]
 
+
+def event(name: str, count: int = 1) -> Moment:
+    """The moment at which a life tells of something for the `count`-th time."""
+    return lambda life: life.wait(name, count=count)
+
+
 MOMENTS: dict[str, Sequence[Moment]] = {
-    "as its session begins": [lambda life: life.wait("session.started")] * 2,
-    "while it takes its first files": [lambda life: life.wait("file.taken", count=2)] * 3,
-    "after some files": [lambda life: life.wait("file.taken", count=10)] * 2,
-    "as it announces a root": [lambda life: life.wait("root.published")] * 2,
-    "after a second root": [lambda life: life.wait("root.published", count=2)] * 2,
-    "while it starts": [lambda life: life.wait("watch.started")] * 3,
-    "as its session ends": [lambda life: life.wait("session.ending")],
-    "after its session ended": [lambda life: life.wait("session.ended")],
+    "as its session begins": [event("session.started")] * 2,
+    "while it takes its first files": [event("file.taken", 2)] * 3,
+    "after some files": [event("file.taken", 10)] * 2,
+    "as it announces a root": [event("root.published")] * 2,
+    "after a second root": [event("root.published", 2)] * 2,
+    "while it starts": [event("watch.started")] * 3,
+    "as its session ends": [event("session.ending")],
+    "after its session ended": [event("session.ended")],
 }
 STEPS, EVERY_S = 30, 0.2
 PAIR = ("a", "b")
@@ -33,7 +39,7 @@ LAST_S = 60.0
 
 def numbered(events: Sequence[Event]) -> list[tuple[int, str]]:
     """The publications in order; one that was announced again before the next is the same one."""
-    return [key for key, _ in groupby((event["seq"], event["root"]) for event in events)]
+    return [key for key, _ in groupby((one["seq"], one["root"]) for one in events)]
 
 
 def look_at_what_is_left(site: Site, last: Daemon, expected_root: str) -> None:
@@ -41,16 +47,14 @@ def look_at_what_is_left(site: Site, last: Daemon, expected_root: str) -> None:
     final = site.published()[-1]
     assert final["final"]
     assert final["root"] == expected_root
-    assert (
-        len({event["session"] for daemon in site.daemons for event in daemon.of("root.published", "file.taken")}) == 1
-    )
+    assert len({one["session"] for daemon in site.daemons for one in daemon.of("root.published", "file.taken")}) == 1
 
     roots = numbered(site.published())
     assert [seq for seq, _ in roots] == [*range(1, len(roots) + 1)]
     assert numbered(site.announced()) == roots
     with Checker(last.ready(), site.hls) as checker:
-        for event in {event["root"]: event for event in site.published()}.values():
-            checker.check(event["root"], event["entry"])
+        for told in {one["root"]: one for one in site.published()}.values():
+            checker.check(told["root"], told["entry"])
         assert checker.report.misses == []
 
     assert {key: count for key, count in takes(site.daemons).items() if count > 1} == {}
@@ -71,7 +75,7 @@ def test_a_daemon_that_is_killed_again_and_again(site: Site, moment: str) -> Non
             life.kill()
         last = site.daemon()
         running.join()
-        if not any(event["final"] for event in site.published()):
+        if not any(one["final"] for one in site.published()):
             last.wait("root.published", LAST_S, final=True)
         last.ready()
     look_at_what_is_left(site, last, root_of(writer.files(endlist=True)))
@@ -88,7 +92,7 @@ def test_a_daemon_that_is_killed_at_any_moment(site: Site, seed: int) -> None:
             time.sleep(chance.uniform(0.5, 2.5))
             life.kill()
         last = site.daemon()
-        if not any(event["final"] for event in site.published()):
+        if not any(one["final"] for one in site.published()):
             last.wait("root.published", LAST_S, final=True)
         last.ready()
     look_at_what_is_left(site, last, root_of(writer.files(endlist=True)))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ffmpeg
 
 OPEN = ("-hls_list_size", "0", "-hls_flags", "omit_endlist")
 SPEED = 1.5
-SECONDS = 12
+SECONDS = 10
 
 
 def test_sigusr1_ends_a_stream_whose_playlists_stayed_open(site: Site) -> None:
@@ -103,8 +103,8 @@ def test_a_sliding_window_is_kept_whole_or_as_it_slides(site: Site) -> None:
     base = daemon.ready()
     slides = site.root / "slide"
     with (
-        Ffmpeg(site.hls, SECONDS, SMALL[:2], hls=window) as one,
-        Ffmpeg(slides, SECONDS, SMALL[:2], hls=window) as other,
+        Ffmpeg(site.hls, SECONDS, SMALL[:2], speed=SPEED, hls=window) as one,
+        Ffmpeg(slides, SECONDS, SMALL[:2], speed=SPEED, hls=window) as other,
         Following(base, "main", lambda: site.published("main")) as archive,
         Following(base, "slide", lambda: site.published("slide")) as sliding,
     ):

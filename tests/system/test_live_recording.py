@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.judges.kubo import Kubo
 from tests.support.checker import Following
 from tests.support.daemon import Event
-from tests.support.judges import kubo, root_of
+from tests.support.judges import PROFILE, js_ipfs, root_of
 from tests.support.site import Site, takes
 from tests.support.transcoder import PICTURES, Ffmpeg
 
@@ -90,7 +91,12 @@ def test_the_final_root_is_what_hlspub_cid_says(recording: Recording) -> None:
 
 @pytest.mark.kubo
 def test_the_final_root_is_what_kubo_computes(recording: Recording, tmp_path: Path) -> None:
-    assert recording.final == kubo(recording.site.hls, tmp_path / "kubo")
+    assert recording.final == Kubo(tmp_path / "kubo", PROFILE).root_of(recording.site.hls)
+
+
+@pytest.mark.node
+def test_the_final_root_is_what_js_ipfs_computes(recording: Recording) -> None:
+    assert recording.final == js_ipfs(recording.site.hls)
 
 
 def test_status_tells_the_session_after_the_daemon_is_gone(recording: Recording) -> None:

@@ -87,7 +87,7 @@ def test_while_no_daemon_runs(site: Site) -> None:
 
 
 @pytest.mark.ffmpeg
-@pytest.mark.parametrize("fmp4", [False, True], ids=["ts", "fmp4"])
+@pytest.mark.parametrize("fmp4", [pytest.param(False, id="ts", marks=pytest.mark.slow), pytest.param(True, id="fmp4")])
 def test_a_real_transcoder_that_dies_and_comes_back(site: Site, fmp4: bool) -> None:
     daemon = site.configure(publish_interval="1s", settle="2s").daemon()
     with Ffmpeg(site.hls, 60, SMALL, fmp4=fmp4) as one:
