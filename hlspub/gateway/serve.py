@@ -139,7 +139,8 @@ class _Server(uvicorn.Server):
 
 
 def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    # Named as TCP: asyncio turns Nagle's algorithm off only on such, and with it every body would wait 40 ms.
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

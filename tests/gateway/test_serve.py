@@ -89,6 +89,24 @@ async def test_an_address_that_is_not_ours_is_an_error_that_names_it(host: str) 
         await bind(Address(host, 8480))
 
 
+async def test_a_body_does_not_wait_for_the_header_to_be_acknowledged() -> None:
+    """asyncio sets TCP_NODELAY on connections whose listening socket says that it is TCP, and on no other."""
+    delays = list[int]()
+
+    class Connection(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            delays.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    (listening,) = await bind(Address("127.0.0.1", 0))
+    server = await asyncio.get_running_loop().create_server(Connection, sock=listening)
+    async with server:
+        async with await anyio.connect_tcp(*listening.getsockname()) as viewer:
+            with anyio.fail_after(DEADLINE_S), pytest.raises(anyio.EndOfStream):
+                await viewer.receive()
+    assert delays == [1]
+
+
 async def test_the_daemons_signal_handlers_stay(house: House) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     async with running(house):
