@@ -100,10 +100,9 @@ async def test_a_body_does_not_wait_for_the_header_to_be_acknowledged() -> None:
 
     (listening,) = await bind(Address("127.0.0.1", 0))
     server = await asyncio.get_running_loop().create_server(Connection, sock=listening)
-    async with server:
-        async with await anyio.connect_tcp(*listening.getsockname()) as viewer:
-            with anyio.fail_after(DEADLINE_S), pytest.raises(anyio.EndOfStream):
-                await viewer.receive()
+    async with server, await anyio.connect_tcp(*listening.getsockname()) as viewer:
+        with anyio.fail_after(DEADLINE_S), pytest.raises(anyio.EndOfStream):
+            await viewer.receive()
     assert delays == [1]
 
 

@@ -6,7 +6,6 @@ from multiformats import varint as judge
 from hlspub.errors import CarError, DataError
 from hlspub.ipld import varint
 
-
 EDGES = sorted({(1 << bits) + step for bits in range(7, 64, 7) for step in (-1, 0)} - {varint.MAX_VALUE + 1})
 
 
