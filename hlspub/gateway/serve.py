@@ -20,6 +20,7 @@ from hlspub.errors import ConfigError, HlspubError, PermissionRefused
 GRACE_S: Final = 3.0
 KEEP_ALIVE_S: Final = 20  # longer than players wait between two playlists
 BACKLOG: Final = 512
+LOOK_S: Final = 0.01
 _ABORTED_S: Final = 1.0  # responses whose connection is gone end by themselves
 
 
@@ -125,12 +126,22 @@ class _Server(uvicorn.Server):
         self._app.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        await self._idle(GRACE_S)
+        await self._gone(GRACE_S)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await self._idle(_ABORTED_S)
         for task in self.server_state.tasks:
             task.cancel()
+
+    async def _gone(self, patience_s: float) -> None:
+        """Wait until every connection has ended, but not for longer than that.
+
+        A response that is over may still have its last bytes in the transport; only the end of its connection says
+        that they are out.
+        """
+        with anyio.move_on_after(patience_s):
+            while self.server_state.connections:  # noqa: ASYNC110 -- uvicorn tells nobody
+                await anyio.sleep(LOOK_S)
 
     async def _idle(self, patience_s: float) -> None:
         """Wait until no response is under way, but not for longer than that."""
