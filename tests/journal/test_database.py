@@ -12,6 +12,7 @@ from hlspub.journal import schema, statements
 from hlspub.journal.database import open_reader, open_writer
 from hlspub.journal.reader import JournalReader
 from tests.journal import acts
+from tests.support.powerless import NOBODY, powerless
 
 NEXT = (*schema.MIGRATIONS, "ALTER TABLE stream ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';")
 
@@ -157,31 +158,25 @@ for opener in (open_reader, open_writer):
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 @pytest.mark.parametrize("mode", [0o700, 0o755], ids=["a closed directory", "a readable one"])
 def test_another_user_is_told_so(tmp_path: Path, mode: int) -> None:
-    home = Path("/tmp") / f"hlspub-test-{os.getpid()}-{mode}"  # noqa: S108 -- tmp_path lies under a closed directory
-    home.mkdir(mode=0o755)
-    try:
-        filled(home / "journal.db")
-        home.chmod(mode)
-        answer = subprocess.run(
-            [sys.executable, "-c", _AS_ANOTHER, str(home / "journal.db")],
-            user=65534,
-            group=65534,
-            extra_groups=[],
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        lines = answer.stdout.splitlines()
-        assert len(lines) == 2, answer.stderr
-        assert all(line.startswith("NO_PERMISSION") and "as the user" in line for line in lines)
-    finally:
-        for file in home.iterdir():
-            file.unlink()
-        home.rmdir()
+    home = tmp_path / "data"
+    home.mkdir()
+    filled(home / "journal.db")
+    for path in (home, *home.iterdir()):
+        os.chown(path, NOBODY, NOBODY)
+    home.chmod(mode)
+    answer = subprocess.run(
+        [*powerless(), sys.executable, "-c", _AS_ANOTHER, str(home / "journal.db")],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = answer.stdout.splitlines()
+    assert len(lines) == 2, answer.stderr
+    assert all(line.startswith("NO_PERMISSION") and "as the user" in line for line in lines)
 
 
 def test_a_reader_may_be_older_than_the_migration(path: Path) -> None:

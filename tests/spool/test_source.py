@@ -12,6 +12,7 @@ import pytest
 from hlspub.errors import DataError, FileChanged, FileGone
 from hlspub.spool.source import read_settled, settled
 from tests.disks import seen
+from tests.support.powerless import powerless
 
 
 @pytest.fixture
@@ -162,25 +163,14 @@ except PermissionRefused as error:
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_a_file_that_may_not_be_read_is_named() -> None:
-    home = Path("/tmp") / f"hlspub-test-source-{os.getpid()}"  # noqa: S108 -- tmp_path lies under a closed directory
-    home.mkdir(mode=0o755)
-    try:
-        (home / "seg.ts").write_bytes(b"media")
-        (home / "seg.ts").chmod(0o600)
-        answer = subprocess.run(
-            [sys.executable, "-c", _UNREADABLE, str(home / "seg.ts")],
-            user=65534,
-            group=65534,
-            extra_groups=[],
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert str(home / "seg.ts") in answer.stdout
-        assert "SupplementaryGroups" in answer.stdout
-    finally:
-        (home / "seg.ts").unlink()
-        home.rmdir()
+def test_a_file_that_may_not_be_read_is_named(file: Path) -> None:
+    file.chmod(0o200)
+    answer = subprocess.run(
+        [*powerless(), sys.executable, "-c", _UNREADABLE, str(file)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(file) in answer.stdout
+    assert "SupplementaryGroups" in answer.stdout

@@ -43,7 +43,6 @@ class Daemon:
     config: Path
     command: Sequence[str] = (sys.executable, "-m", "hlspub", "run")
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
-    user: int | None = None
     log: Path | None = None  # where its lines are kept, for whoever looks into a failure
     events: list[Event] = field(default_factory=list[Event])
     _process: "subprocess.Popen[str] | None" = None
@@ -53,9 +52,6 @@ class Daemon:
 
     def start(self) -> Self:
         """Start it; returns at once."""
-        identity: dict[str, Any] = {}
-        if self.user is not None:
-            identity = {"user": self.user, "group": self.user, "extra_groups": []}
         self._process = subprocess.Popen(
             [*self.command, "--config", str(self.config)],
             stdin=subprocess.DEVNULL,
@@ -64,7 +60,6 @@ class Daemon:
             text=True,
             errors="replace",
             env={**os.environ, **self.environ},
-            **identity,
         )
         self._reader = threading.Thread(target=self._read, name="daemon's log")
         self._reader.start()

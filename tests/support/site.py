@@ -26,7 +26,7 @@ class Site:
 
     root: Path
     daemons: list[Daemon] = field(default_factory=list[Daemon])
-    user: int | None = None
+    before: Sequence[str] = ()  # a program that starts the daemon
 
     @property
     def hls(self) -> Path:
@@ -56,7 +56,8 @@ class Site:
     def daemon(self, environ: Mapping[str, str] | None = None) -> Daemon:
         """A new life of the daemon, started."""
         log = self.root / f"life-{len(self.daemons) + 1}.log"
-        daemon = Daemon(self.config, environ=environ or {}, user=self.user, log=log)
+        command = [*self.before, sys.executable, "-m", "hlspub", "run"]
+        daemon = Daemon(self.config, command, environ=environ or {}, log=log)
         self.daemons.append(daemon)
         return daemon.start()
 

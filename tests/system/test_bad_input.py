@@ -13,11 +13,11 @@ import pytest
 from tests.support.checker import Checker
 from tests.support.daemon import Daemon, until
 from tests.support.judges import root_of
+from tests.support.powerless import powerless
 from tests.support.site import Site
 from tests.support.writer import Writer, replace
 
 PAIR = ("a", "b")
-NOBODY = 65534
 
 
 def _live_and_well(site: Site, daemon: Daemon, writer: Writer) -> None:
@@ -182,21 +182,17 @@ def test_a_directory_that_is_replaced(site: Site) -> None:
 
 
 @pytest.fixture
-def open_site() -> Iterator[Site]:
-    """A site that another user may enter; the daemon runs as nobody where this test is root."""
+def powerless_site() -> Iterator[Site]:
+    """A site whose daemon is held by the permissions of files, also where this test is root."""
     with tempfile.TemporaryDirectory(prefix="hlspub-") as folder:
-        root = Path(folder)
-        root.chmod(0o755)
-        site = Site(root, user=NOBODY if os.geteuid() == 0 else None)
+        site = Site(Path(folder), before=powerless())
         site.data.mkdir()
-        if site.user is not None:
-            os.chown(site.data, site.user, site.user)
         yield site
         site.close()
 
 
-def test_a_file_that_may_not_be_read(open_site: Site) -> None:
-    site = open_site
+def test_a_file_that_may_not_be_read(powerless_site: Site) -> None:
+    site = powerless_site
     daemon = site.configure().daemon()
     writer = Writer(site.hls, PAIR).step(2)
     daemon.wait("root.published")
@@ -211,11 +207,9 @@ def test_a_file_that_may_not_be_read(open_site: Site) -> None:
     _live_and_well(site, daemon, writer)
 
 
-def test_a_data_directory_that_may_not_be_written(open_site: Site) -> None:
-    site = open_site
+def test_a_data_directory_that_may_not_be_written(powerless_site: Site) -> None:
+    site = powerless_site
     site.configure()
-    if site.user is not None:
-        os.chown(site.data, 0, 0)
     site.data.chmod(0o555)
     daemon = site.daemon()
     assert daemon.exit_code() == 77
