@@ -1,6 +1,5 @@
 """What goes wrong around the daemon: it says so clearly, loses nothing and lives."""
 
-import os
 import shutil
 import signal
 import socket
