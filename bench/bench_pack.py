@@ -72,6 +72,16 @@ def pack(path: Path, car: Path, *, sync: bool = False, want_car_hash: bool = Fal
     return packed.cid, packed.tsize
 
 
+def copy_all(paths: list[Path], folder: Path) -> None:
+    """What no packer can be faster than: each file read, hashed and written, through one buffer."""
+    buffer = memoryview(bytearray(SEGMENT))
+    for path in paths:
+        with path.open("rb", buffering=0) as source, (folder / f"{path.name}.car").open("wb", buffering=0) as target:
+            source.readinto(buffer)
+            sha256(buffer).digest()
+            target.write(buffer)
+
+
 def pack_all(paths: list[Path], folder: Path, *, threads: int = 1, sync: str = "") -> Tree:
     """Every file into a CAR of its own by so many threads, and one directory; `sync` is "each", "group" or nothing."""
     found: dict[str, tuple[Cid, int]] = {}
@@ -136,6 +146,7 @@ def segments(folder: Path) -> list[Row]:
     source.mkdir()
     paths = [made(source / f"seg_{i:05d}.ts", SEGMENT, i) for i in range(SEGMENTS)]
     contenders: dict[str, Callable[[], object]] = {
+        "copied": lambda: copy_all(paths, folder),
         "one thread": lambda: pack_all(paths, folder),
         "two threads": lambda: pack_all(paths, folder, threads=2),
         "group": lambda: pack_all(paths, folder, sync="group"),
@@ -145,10 +156,11 @@ def segments(folder: Path) -> list[Row]:
     rows: list[Row] = []
     if IPFS_CAR.exists():
         theirs = seconds(folder, {"ipfs-car": lambda: ipfs_car(source, folder / "theirs.car")}, 1)["ipfs-car"]
-        for name in ("one thread", "two threads"):
-            note = f"{took[name]:.2f} against {theirs:.2f} s"
-            what = f"500 x 512 KiB and a directory, {name}, against ipfs-car"
-            rows.append(Row(what, theirs / took[name], "x", 5, 10, at_least=True, note=note))
+        note = f"{took['two threads']:.2f} against {theirs:.2f} s, hash_threads = 2"
+        what = "500 x 512 KiB and a directory, faster than ipfs-car"
+        rows.append(Row(what, theirs / took["two threads"], "x", 5, 10, at_least=True, note=note))
+        note = f"{took['one thread']:.2f} s; {took['copied']:.2f} s to read, hash and write with nothing around it"
+        rows.append(Row("  with one thread", theirs / took["one thread"], "x", note=note))
     return [
         *rows,
         *(

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
-from hlspub.cli.common import Answer, define, emit, json_option, talk
+from hlspub.cli.common import Answer, config_option, define, emit, json_option, named_config, talk
 from hlspub.cli.inspect import listing
 from hlspub.cli.ticker import Ticker
 from hlspub.errors import FileChanged, FileGone, InputError, PermissionRefused
@@ -30,13 +30,12 @@ SKIPPED = {
 @click.option(
     "--profile",
     type=click.Choice(list(PROFILES)),
-    default=DEFAULT_PROFILE.name,
-    show_default=True,
-    help="How bytes become CIDs.",
+    help=f"How bytes become CIDs; else what a named configuration says, else {DEFAULT_PROFILE.name}.",
 )
 @click.option("--hidden", is_flag=True, help="Take files and directories whose names begin with a dot too.")
+@config_option
 @json_option
-def command(*, path: Path, profile: str, hidden: bool, as_json: bool) -> None:
+def command(*, path: Path, profile: str | None, hidden: bool, config: Path | None, as_json: bool) -> None:
     """Compute the CID of a file or directory.
 
     Reads and writes nothing else. It is the CID that every tool computes which follows the same profile: Kubo's
@@ -46,8 +45,12 @@ def command(*, path: Path, profile: str, hidden: bool, as_json: bool) -> None:
     links, sockets and devices are left out and named. Empty directories are left out.
 
     Example:  hlspub cid finished-show --profile unixfs-v0-2015
-    Exit codes: 0 computed, 65 a name that cannot be published, 66 no such path, 74 I/O error, 77 a file may not be read.
+    Exit codes: 0 computed, 65 a name that cannot be published, 66 no such path, 74 I/O error, 77 a file may not be read,
+    78 wrong configuration.
     """
+    if profile is None:
+        named = named_config(config)
+        profile = named.publish.profile if named else DEFAULT_PROFILE.name
     with Ticker(sys.stderr, os.environ) as ticker:
         answer = cid_of(path, PROFILES[profile], hidden=hidden, ticker=ticker)
     emit(answer, as_json=as_json, text=lambda given: str(given["cid"]))

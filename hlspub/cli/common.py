@@ -4,17 +4,22 @@ Rule: a command's answer is one mapping. `emit` prints it as one JSON object or 
 that the two never disagree. Nothing heavy is imported here: `hlspub version` pays for it.
 """
 
+import importlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hlspub.cli.group import VerbatimHelp
 from hlspub.config.units import parse_duration
 from hlspub.ipld.cid import Cid
+
+if TYPE_CHECKING:
+    from hlspub.config.model import Config
 
 Answer = Mapping[str, object]
 INTERRUPTED = 130  # the exit code after Ctrl-C: 128 + SIGINT, as shells count
@@ -37,6 +42,20 @@ def config_option(command: _Command) -> _Command:
         callback=_given_anywhere,
         help="The configuration file.",
     )(command)
+
+
+def named_config(config: Path | None) -> "Config | None":
+    """The configuration that `--config` or $HLSPUB_CONFIG names; None without them, wherever else one may lie.
+
+    For commands that need none: what they answer depends on no file that their caller did not name.
+
+    Raises:
+        ConfigError, PermissionRefused: it cannot be read, or is wrong.
+    """
+    if config is None and not os.environ.get("HLSPUB_CONFIG"):
+        return None
+    load = importlib.import_module("hlspub.config.load").load  # heavy, and rarely needed
+    return load(config, os.environ)
 
 
 def json_option(command: _Command) -> _Command:

@@ -10,7 +10,8 @@ from typing import cast
 
 import click
 
-from hlspub.cli.common import Answer, define, emit, json_option, size_text
+from hlspub.cli.common import Answer, config_option, define, emit, json_option, named_config, size_text
+from hlspub.config.model import Config
 from hlspub.errors import FileGone, InputError, PermissionRefused
 from hlspub.hls.codes import REASONS, WARNINGS
 from hlspub.hls.inspect import AUTO, Inspection, Node, NodeKind, inspect
@@ -22,17 +23,21 @@ KINDS = {"master": "multivariant playlist", "media": "media playlist", "invalid"
 
 @define("inspect")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--entry", metavar="NAME", default=AUTO, help="The playlist that viewers open, relative to DIR.")
+@click.option("--entry", metavar="NAME", help="The playlist that viewers open, relative to DIR; else it is found.")
+@config_option
 @json_option
-def command(*, directory: Path, entry: str, as_json: bool) -> None:
+def command(*, directory: Path, entry: str | None, config: Path | None, as_json: bool) -> None:
     """Show what hlspub sees in an HLS directory.
 
     Follows the playlists from the entry to every file that a viewer would need, and says what is missing, what lies
     elsewhere, what hlspub refuses to follow and why, and which files would not be published. Changes nothing.
+    A configuration that is named counts for the entry, where one of its streams has this directory.
 
     Example:  hlspub inspect /var/lib/transcoder/hls --json
-    Exit codes: 0 whatever was found, 66 no such directory or entry, 77 a file may not be read.
+    Exit codes: 0 whatever was found, 66 no such directory or entry, 77 a file may not be read,
+    78 wrong configuration.
     """
+    entry = entry or configured_entry(directory, named_config(config))
     found = inspect(listing(directory), lambda path: read(directory / path), entry=entry)
     variants = Variants()
     if found.entry is not None and found.kind == "master":
@@ -42,6 +47,12 @@ def command(*, directory: Path, entry: str, as_json: bool) -> None:
         click.echo(json.dumps(answer))  # ASCII, so that a name which is not UTF-8 survives (as \udcXX)
     else:
         emit(answer, as_json=False, text=text)
+
+
+def configured_entry(directory: Path, config: Config | None) -> str:
+    """The entry of the stream that has this directory, AUTO where there is none."""
+    streams = config.stream.values() if config else ()
+    return next((stream.entry for stream in streams if stream.path.resolve() == directory.resolve()), AUTO)
 
 
 def listing(top: Path) -> dict[str, Node]:

@@ -55,6 +55,15 @@ def test_the_default_profile_is_the_modern_one(tmp_path: Path, hlspub: Hlspub) -
     assert hlspub("cid", tmp_path / "f").out == "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e\n"
 
 
+def test_a_configuration_that_is_named_says_the_profile(tmp_path: Path, hlspub: Hlspub) -> None:
+    (tmp_path / "f").write_bytes(b"hello world")
+    (tmp_path / "c.toml").write_text('[publish]\nprofile = "unixfs-v0-2015"\n')
+    config = ("--config", tmp_path / "c.toml")
+    assert hlspub("cid", tmp_path / "f", *config).out == "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD\n"
+    assert hlspub("cid", tmp_path / "f", *config, "--profile", "unixfs-v1-2025").out.startswith("bafkreifzjut3")
+    assert hlspub("cid", tmp_path / "f", "--config", tmp_path / "none.toml").code == 78
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_what_is_left_out_changes_nothing(tmp_path: Path, hlspub: Hlspub, profile: str) -> None:
     plain, full = tmp_path / "plain", tmp_path / "full"

@@ -44,6 +44,18 @@ def test_the_corpus(case: str, tmp_path: Path) -> None:
     }
 
 
+def test_a_configuration_that_is_named_says_the_entry(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n")
+    config = tmp_path / "c.toml"
+    config.write_text(f'[stream.main]\npath = "{tmp_path}"\nentry = "two.m3u8"\n')
+    assert json.loads(invoke(tmp_path, "--json").stdout)["entry"] is None
+    assert json.loads(invoke(tmp_path, "--json", "--config", config).stdout)["entry"] == "two.m3u8"
+    assert (
+        json.loads(invoke(tmp_path, "--json", "--config", config, "--entry", "one.m3u8").stdout)["entry"] == "one.m3u8"
+    )
+
+
 def test_people_read_the_same(tmp_path: Path) -> None:
     text = invoke(prepared("hand_bad_utf8", tmp_path)).stdout
     assert text.splitlines()[0] == "entry: i.m3u8 (media playlist)"
