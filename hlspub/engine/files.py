@@ -8,11 +8,33 @@ the backlog, not by the stream.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from struct import Struct
+from typing import Protocol
 
 from hlspub.ipld.cid import Cid
 from hlspub.model import FileIdentity, FileKind
 
+_SIZES = Struct("=QQ")
 _IDENTITY = Struct("=QQQqq")
+_CID_AT = _SIZES.size + _IDENTITY.size
+
+
+class PackedFacts(Protocol):
+    """What packing a file says of it (`model.Packed`, or the journal's row)."""
+
+    @property
+    def cid(self) -> Cid: ...  # noqa: D102 -- a field
+    @property
+    def size_bytes(self) -> int: ...  # noqa: D102 -- a field
+    @property
+    def tsize(self) -> int: ...  # noqa: D102 -- a field
+
+
+def _sizes(packed: PackedFacts) -> bytes:
+    return _SIZES.pack(packed.size_bytes, packed.tsize)
+
+
+def _of_identity(value: FileIdentity) -> bytes:
+    return _IDENTITY.pack(value.device, value.inode, value.size, value.mtime_ns, value.ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +49,65 @@ class Quorum:
         return len(self.required.intersection(confirmed)) >= self.need
 
 
-@dataclass(slots=True, eq=False)
 class FileVersion:
     """One content of one path.
 
-    `quiet`: taken without a closing event, so it may have been unfinished. `used_by` and `used_as` say which playlist listed
-    it, and as which sequence number.
+    There is one for every file of a long stream, so what is rarely asked for (CID, sizes, identity) is packed into one
+    string of bytes: 170 bytes a file less than as objects (P6).
+
+    Attributes:
+        path, version: its name in the journal.
+        kind: what sort of file it is.
+        held: whether the targets that count keep its CAR.
+        quiet: it was taken without a closing event, so it may have been unfinished.
+        used_by, used_as: which playlist listed it, and as which sequence number.
     """
 
-    path: str
-    version: int
-    kind: FileKind
-    cid: Cid
-    size_bytes: int
-    tsize: int
-    held: bool = False
-    quiet: bool = False
-    used_by: str = ""
-    used_as: int = -1
-    seen: bytes = b""  # its identity on disk, packed: there is one for each file of a long stream
+    __slots__ = ("_facts", "held", "kind", "path", "quiet", "used_as", "used_by", "version")
+
+    def __init__(
+        self,
+        path: str,
+        version: int,
+        kind: FileKind,
+        packed: PackedFacts,
+        identity: FileIdentity,
+        *,
+        held: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self.path = path
+        self.version = version
+        self.kind = kind
+        self.held = held
+        self.quiet = quiet
+        self.used_by = ""
+        self.used_as = -1
+        self._facts = _sizes(packed) + _of_identity(identity) + packed.cid.raw
+
+    @property
+    def cid(self) -> Cid:
+        """The file's CID."""
+        return Cid(self._facts[_CID_AT:])
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the file."""
+        return _SIZES.unpack_from(self._facts)[0]
+
+    @property
+    def tsize(self) -> int:
+        """Cumulative size of the file's blocks."""
+        return _SIZES.unpack_from(self._facts)[1]
 
     @property
     def identity(self) -> FileIdentity:
         """The state of the file on disk when it was last read."""
-        return FileIdentity(*_IDENTITY.unpack(self.seen))
+        return FileIdentity(*_IDENTITY.unpack_from(self._facts, _SIZES.size))
 
     @identity.setter
     def identity(self, value: FileIdentity) -> None:
-        self.seen = _IDENTITY.pack(value.device, value.inode, value.size, value.mtime_ns, value.ctime_ns)
+        self._facts = self._facts[: _SIZES.size] + _of_identity(value) + self._facts[_CID_AT:]
 
     @property
     def car(self) -> str:

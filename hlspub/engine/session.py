@@ -82,6 +82,11 @@ class Session:
         file = self.files.get(path)
         return file.identity if file is not None else None
 
+    def path_of(self, path: str) -> str:
+        """An equal string: the one that its file is known by, if it is (see `References.sharing`)."""
+        file = self.files.get(path)
+        return path if file is None else file.path
+
     def listed(self, path: str) -> bool:
         """Whether the newest version of some playlist lists this path."""
         return any(path in track.listed for track in self.tracks.values())
@@ -137,12 +142,10 @@ class Session:
             taken.path,
             before.version + 1 if before else 1,
             taken.kind,
-            taken.packed.cid,
-            taken.packed.size_bytes,
-            taken.packed.tsize,
+            taken.packed,
+            taken.identity,
             quiet=taken.quiet,
         )
-        file.identity = taken.identity
         self.files[taken.path] = file
         for track in self.tracks.values():
             track.revise(taken.path)
@@ -169,8 +172,7 @@ class Session:
     def carry(self, path: str, earlier: "Session", identity: FileIdentity, at: float) -> list[Record]:
         """Make a file of the stream's earlier session, unchanged on disk, part of this one without reading it again."""
         old = earlier.files[path]
-        file = FileVersion(path, 1, old.kind, old.cid, old.size_bytes, old.tsize, held=old.held)
-        file.identity = identity
+        file = FileVersion(path, 1, old.kind, old, identity, held=old.held)
         self.files[path] = file
         self.last_taken_at = max(self.last_taken_at, at)
         if not old.held:

@@ -8,7 +8,7 @@ Source of the terms: RFC 8216bis (§4.4.3 media, §4.4.6 multivariant playlists)
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -92,6 +92,16 @@ class References(Sequence[Reference]):
         for path, kind, required, sequence in references:
             gathered.append(path, kind, required=required, sequence=sequence)
         return cls(tuple(gathered.paths), tuple(gathered.runs))
+
+    def sharing(self, known: Callable[[str], str], before: "References | None" = None) -> "References":
+        """The same, with `known`'s strings for its paths, so that a path is in memory once however often it is listed.
+
+        What was taken over from the references `before`, as `scan.rescan` does, shares them already.
+        """
+        start = len(before) if before is not None else 0
+        if not 0 < start <= len(self) or before is None or self.paths[start - 1] is not before.paths[-1]:
+            start = 0
+        return References((*self.paths[:start], *map(known, self.paths[start:])), self.runs)
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -109,10 +109,9 @@ class _Rebuilding:
             self._file(file)
 
     def _file(self, saved: SavedFile) -> None:
-        file = FileVersion(saved.path, saved.version, saved.kind, saved.cid, saved.size_bytes, saved.tsize)
+        file = FileVersion(saved.path, saved.version, saved.kind, saved, saved.identity)
         self.files[saved.path, saved.version] = file
         self.session.files[saved.path] = file
-        file.identity = saved.identity
         self._expect(saved.car_key, file)
 
     def _expect(self, car: str, file: FileVersion | None) -> None:

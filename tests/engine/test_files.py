@@ -1,12 +1,14 @@
 import pytest
 
 from hlspub.engine.files import Confirmations, FileVersion, Quorum
-from hlspub.ipld.cid import Cid, Codec
 from hlspub.model import FileIdentity, FileKind
+from tests.engine.stage import pack
+
+IDENTITY = FileIdentity(1, 2, 3, 4, 5)
 
 
 def file(name: str) -> FileVersion:
-    return FileVersion(name, 1, FileKind.MEDIA, Cid.of_data(Codec.RAW, name.encode()), 1, 1)
+    return FileVersion(name, 1, FileKind.MEDIA, pack(name.encode()), IDENTITY)
 
 
 @pytest.mark.parametrize(

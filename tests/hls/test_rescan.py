@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -75,3 +77,19 @@ def test_another_path_or_other_variables_are_read_anew() -> None:
     assert rescan(data, PATH, before, variables={"n": "y"}).references.paths == ("live/y.ts",)
     assert rescan(data, PATH, before).refused
     assert rescan(data, PATH, before, variables={"n": "x"}) is before
+
+
+def test_a_path_is_in_memory_once() -> None:
+    text = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.ts\n#EXTINF:2,\ns1.ts\n"
+    known = {path: "".join(path) for path in ("v/s0.ts", "v/s1.ts", "v/s2.ts")}
+    first = scan(text, "v/index.m3u8")
+    shared = first.references.sharing(lambda path: known.get(path, path))
+    assert shared == first.references
+    assert all(path is known[path] for path in shared.paths)
+    grown = rescan(text + b"#EXTINF:2,\ns2.ts\n", "v/index.m3u8", replace(first, references=shared))
+    asked: list[str] = []
+    again = grown.references.sharing(lambda path: (asked.append(path), known[path])[1], shared)
+    assert (asked, again) == (["v/s2.ts"], grown.references)
+    assert all(path is known[path] for path in again.paths)
+    slid = scan(b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n#EXTINF:2,\ns1.ts\n", "v/index.m3u8")
+    assert slid.references.sharing(known.__getitem__, again).paths[0] is known["v/s1.ts"]
