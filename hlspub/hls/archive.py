@@ -9,52 +9,25 @@ before the first of all when it travels with the window's head.
 A media sequence number that no version showed becomes an EXT-X-GAP (with its neighbour's URI, so that a player which ignores
 gaps repeats and does not fail); where more are missing than a player should step over, an EXT-X-DISCONTINUITY.
 
-What it learns it returns as `Kept` values, and takes back in `restore`: a journal of them is its memory across crashes.
+What it is made of comes from a `learning.Learner`, by way of the journal.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from math import ceil, floor
 from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import quote
 
 from hlspub.hls import attributes
-from hlspub.hls.playlist import Playlist, Source
+from hlspub.hls.learning import KeptSegment, Learner, is_broken
 from hlspub.hls.tags import seconds
-from hlspub.hls.text import BOM, decode, encode, split_lines
-from hlspub.hls.window import DATE_TIME, DISCONTINUITY, ENDLIST, EXTINF, GAP, NO_KEY, Listed, State, Window
+from hlspub.hls.text import encode
+from hlspub.hls.window import DATE_TIME, DISCONTINUITY, ENDLIST, EXTINF, GAP, NO_KEY, State
 
 MAX_HOLE = 100  # segments that no version showed and that are still written as gaps
 _NO_NAMES: Mapping[int, str] = MappingProxyType({})
-
-
-class KeptSegment(NamedTuple):
-    """A segment of the archive: its lines joined by newlines, EXT-X-DISCONTINUITY first and the URI last.
-
-    `number` is its discontinuity sequence number, `target_s` the longest target duration so far in seconds, `at_head` whether
-    it led the window in which it was first seen.
-    """
-
-    sequence: int
-    text: str
-    state: State
-    number: int
-    target_s: float
-    at_head: bool
-
-
-class KeptRange(NamedTuple):
-    """An EXT-X-DATERANGE line before the segment `sequence`; `floats`: it was only seen at the head of a window."""
-
-    sequence: int
-    line: str
-    floats: bool
-
-
-Kept = KeptSegment | KeptRange
 
 
 def archived_name(path: str, sequence: int) -> str:
@@ -64,75 +37,31 @@ def archived_name(path: str, sequence: int) -> str:
     return f"{folder}{slash}{stem}.{sequence}.{suffix}" if stem and dot else f"{path}.{sequence}"
 
 
-class Archive:
-    """Everything that one media playlist ever listed in a session."""
+class Archive(Learner):
+    """Everything that one media playlist ever listed in a session. A version has to be fed before `render`."""
 
-    __slots__ = (
-        "_at_head",
-        "_first_listed",
-        "_first_number",
-        "_floating",
-        "_line_end",
-        "_number",
-        "_ranges",
-        "_sequences",
-        "_source",
-        "_states",
-        "_target_s",
-        "_texts",
-        "_window",
-    )
+    __slots__ = ("_at_head", "_first_number", "_sequences", "_states", "_texts")
 
     def __init__(self) -> None:
+        super().__init__()
         # Columns, one entry a segment: all that grows.
         self._sequences: list[int] = []
         self._texts: list[str] = []
         self._states: list[State] = []
         self._at_head: set[int] = set()
-        self._ranges: dict[str, int] = {}
-        self._floating: set[str] = set()
-        self._number = self._first_number = 0
-        self._target_s = 0.0
-        # Of the version that was fed last:
-        self._window = Window(0)
-        self._source = Source(0, b"")
-        self._first_listed = 0
-        self._line_end = "\n"
+        self._first_number = 0
 
-    def feed(self, data: bytes, playlist: Playlist) -> list[Kept]:
-        """Take a version; `playlist` is the scan of `data`. Returns what it taught; the last one fed gives the header."""
-        read = self._source.length if self._source.resume and self._source.begins(data) else 0
-        if not read:
-            self._window = Window(playlist.discontinuity_sequence)
-        self._source = playlist.source
-        self._line_end = "\r\n" if b"\r\n" in data else "\n"
-        self._first_listed = playlist.last_sequence - playlist.segments + 1
-        self._target_s = max(self._target_s, playlist.target_duration)
-        text, _ = decode(data[read:])
-        kept: list[Kept] = []
-        new: list[tuple[int, Listed]] = []
-        for listed in filter(None, map(self._window.line, split_lines(text.removeprefix(BOM)))):
-            sequence = self._first_listed + listed.place
-            kept += self._learn_ranges(sequence, listed)
-            if not self._sequences or sequence > self._sequences[-1]:
-                new.append((sequence, listed))
-        kept += [self._learn(sequence, listed) for sequence, listed in new]
-        return kept
-
-    def restore(self, kept: Iterable[Kept]) -> None:
-        """Remember what `feed` returned, in that order. A version has to be fed before `render`."""
-        for item in kept:
-            if isinstance(item, KeptSegment):
-                self._add(item)
-            else:
-                self._add_range(item)
-
-    def is_complete(self, playlist: Playlist) -> bool:
-        """Whether this version has ended and lists all that was ever listed: then its own bytes are the archive."""
-        if not playlist.endlist or not self._sequences:
-            return playlist.endlist
-        first = playlist.last_sequence - playlist.segments + 1
-        return first <= self._sequences[0] and self._sequences[-1] <= playlist.last_sequence
+    def add(self, item: KeptSegment) -> None:
+        """Remember a segment behind all others."""
+        if not self._sequences:
+            self._first_number = item.number - is_broken(item.text)
+        self._sequences.append(item.sequence)
+        self._texts.append(item.text)
+        same = bool(self._states) and self._states[-1] == item.state
+        self._states.append(self._states[-1] if same else item.state)
+        if item.at_head:
+            self._at_head.add(item.sequence)
+        super().add(item)
 
     def render(self, *, gaps: AbstractSet[int] = frozenset(), renamed: Mapping[int, str] = _NO_NAMES) -> bytes:
         """The archive playlist.
@@ -143,50 +72,8 @@ class Archive:
         """
         target = self._target()
         lines = [*self._header(target), *self._body(target, gaps, renamed)]
-        lines += [line for line in self._window.trailing_ranges if line not in self._ranges]
-        return encode(self._line_end.join((*lines, ENDLIST, "")))
-
-    # what feed learns
-
-    def _learn(self, sequence: int, listed: Listed) -> KeptSegment:
-        # A writer may count a discontinuity that left the window instead of listing it (RFC 8216bis §4.4.3.3).
-        at_head = listed.place == 0 and bool(self._sequences)
-        broken = listed.discontinuity or (at_head and listed.number > self._number)
-        text = "\n".join((DISCONTINUITY, *listed.lines) if broken else listed.lines)
-        item = KeptSegment(sequence, text, listed.state, listed.number, self._target_s, at_head)
-        self._add(item)
-        return item
-
-    def _add(self, item: KeptSegment) -> None:
-        if not self._sequences:
-            self._first_number = item.number - _is_broken(item.text)
-        self._sequences.append(item.sequence)
-        self._texts.append(item.text)
-        same = bool(self._states) and self._states[-1] == item.state
-        self._states.append(self._states[-1] if same else item.state)
-        if item.at_head:
-            self._at_head.add(item.sequence)
-        self._number = item.number
-        self._target_s = max(self._target_s, item.target_s)
-
-    def _learn_ranges(self, sequence: int, listed: Listed) -> Iterator[KeptRange]:
-        at_head = listed.place == 0
-        first = self._sequences[0] if self._sequences else sequence
-        for line in listed.ranges:
-            known = self._ranges.get(line)
-            if known is None:
-                item = KeptRange(sequence, line, at_head)
-            elif at_head and line in self._floating and known not in {sequence, first}:
-                item = KeptRange(first, line, floats=True)
-            else:
-                continue
-            self._add_range(item)
-            yield item
-
-    def _add_range(self, item: KeptRange) -> None:
-        self._ranges[item.line] = item.sequence
-        if item.floats:
-            self._floating.add(item.line)
+        lines += [line for line in self.window.trailing_ranges if line not in self.ranges]
+        return encode(self.line_end.join((*lines, ENDLIST, "")))
 
     # what render writes
 
@@ -194,16 +81,16 @@ class Archive:
         """§4.4.3.1: no segment, rounded, may be longer than the target duration."""
         lines = (line for text in self._texts for line in text.split("\n") if line.startswith(EXTINF))
         longest = max((floor(seconds(line.partition(":")[2]) + 0.5) for line in lines), default=1)
-        return max(ceil(self._target_s), longest)
+        return max(ceil(self.target_s), longest)
 
     def _undated(self) -> AbstractSet[int]:
         """Segments whose date the window's head gave them: where no segment behind a head has one of its own."""
         behind: set[bool] = set()
         heads: set[int] = set()
         for sequence, text in zip(self._sequences, self._texts, strict=True):
-            if sequence in self._at_head and not _is_broken(text):
+            if sequence in self._at_head and not is_broken(text):
                 heads.add(sequence)
-            elif sequence != self._sequences[0] and not _is_broken(text):
+            elif sequence != self._sequences[0] and not is_broken(text):
                 behind.add(DATE_TIME in text)
         return heads if behind == {False} else frozenset()
 
@@ -211,14 +98,14 @@ class Archive:
         """That of the last version, but for what is other for the whole."""
         values = {
             "#EXT-X-TARGETDURATION": target,
-            "#EXT-X-MEDIA-SEQUENCE": self._sequences[0] if self._sequences else self._first_listed,
+            "#EXT-X-MEDIA-SEQUENCE": self._sequences[0] if self._sequences else self.first_listed,
             "#EXT-X-DISCONTINUITY-SEQUENCE": self._first_number,
             "#EXT-X-PLAYLIST-TYPE": "VOD",
         }
-        at = bisect_left(self._sequences, self._first_listed)
+        at = bisect_left(self._sequences, self.first_listed)
         of_a_segment = set(self._texts[at].split("\n")) if at < len(self._texts) else set[str]()
         said: set[str] = set()
-        for line in self._window.header:
+        for line in self.window.header:
             name = line.partition(":")[0]
             if name not in values and line not in of_a_segment:
                 yield line
@@ -232,7 +119,7 @@ class Archive:
     def _body(self, target: int, gaps: AbstractSet[int], renamed: Mapping[int, str]) -> Iterator[str]:
         undated = self._undated()
         ranges: defaultdict[int, list[str]] = defaultdict(list)
-        for line, sequence in self._ranges.items():
+        for line, sequence in self.ranges.items():
             ranges[sequence].append(line)
         now, expected = State(), self._sequences[0] if self._sequences else 0
         for sequence, text, state in zip(self._sequences, self._texts, self._states, strict=True):
@@ -255,10 +142,6 @@ class Archive:
             if sequence in gaps and GAP not in lines:
                 yield GAP
             yield from lines
-
-
-def _is_broken(text: str) -> bool:
-    return text.startswith(DISCONTINUITY + "\n")
 
 
 def _start_date(line: str) -> tuple[str, str]:

@@ -3,7 +3,8 @@ import json
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hlspub.hls.archive import MAX_HOLE, Archive, Kept, KeptRange, KeptSegment, archived_name
+from hlspub.hls.archive import MAX_HOLE, Archive, archived_name
+from hlspub.hls.learning import Kept, KeptRange, KeptSegment
 from hlspub.hls.playlist import ReferenceKind
 from hlspub.hls.scan import scan
 from hlspub.hls.window import State
