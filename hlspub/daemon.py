@@ -6,7 +6,7 @@ in its worker long before it gets here.
 
     SIGTERM, SIGINT   once: take what is finished, one ordinary root, drain, exit 0; sessions stay open. Twice: leave at once.
     SIGUSR1           end all running sessions and publish their final roots
-    SIGHUP            read the configuration again
+    SIGHUP            read the configuration again, and try targets that failed at once
 
 The watchdog is pinged only while the loop runs, the journal's thread answers and every watcher lives: a ping from a timer
 would prove nothing.
@@ -15,6 +15,7 @@ would prove nothing.
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 import structlog
@@ -25,6 +26,8 @@ from hlspub.errors import HlspubError, InputError
 from hlspub.journal.journal import Journal
 from hlspub.model import Clock
 from hlspub.pipeline.deliver import Courier
+from hlspub.pipeline.layouts import Discovery
+from hlspub.pipeline.reclaim import Reclaimer
 from hlspub.pipeline.runner import Runner
 from hlspub.pipeline.shelf import JournalQueue
 from hlspub.pipeline.view import View
@@ -38,22 +41,37 @@ EXTEND_S = 10.0  # what a drain asks the service manager for, each time it looks
 log = structlog.get_logger()
 
 
+class Aside(Protocol):
+    """What runs beside the streams and holds none of them back: names."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+    async def drain(self) -> None:
+        """The last word of a stop; returns soon, whatever happens."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Daemon:
     """See the module's text.
 
+    `names` are tables of the configuration; `discover` makes what finds a table's streams, None where the table is the stream.
     `build` makes the runner of a stream; `reload` reads the configuration and says what changed; `serve` is the gateway,
     which starts with None when it is off, and `control` the control socket.
     """
 
     names: Sequence[str]
     build: Callable[[str], Awaitable[Runner]]
+    discover: Callable[["Daemon", str], Awaitable[Discovery | None]]
     reload: Callable[["Daemon"], Awaitable[None]]
     serve: Callable[[TaskStatus[str | None]], Awaitable[None]]
     control: Callable[[TaskStatus[None]], Awaitable[None]]
     journal: Journal
     queue: JournalQueue
     couriers: Sequence[Courier]
+    reclaimer: Reclaimer
     runners: dict[str, Runner]
     view: View
     metrics: Metrics
@@ -61,6 +79,7 @@ class Daemon:
     clock: Clock
     watchdog_s: float | None
     drain_timeout_s: float
+    aside: Sequence[Aside] = ()
     address: str | None = None
     reasons: list[str] = field(default_factory=list[str])  # why the process is not alive, empty: it is
     started: bool = False
@@ -75,18 +94,43 @@ class Daemon:
                 self._tasks = tasks
                 for courier in self.couriers:
                     tasks.start_soon(courier.run)
+                for one in self.aside:
+                    tasks.start_soon(one.run)
                 tasks.start_soon(self._obey, signals)  # from here on a stop is heard
-                for name in self.names:
-                    await self.start_stream(name)
+                for table in self.names:
+                    await self.follow(table)
                 self.address = await tasks.start(self._serve)
                 await tasks.start(self._control)
                 tasks.start_soon(self._pulse)
                 tasks.start_soon(self._prove_alive)
+                tasks.start_soon(self.reclaimer.run)
                 self.started = True
                 self.notifier.ready(self._line())
                 log.info("daemon.ready", gateway=self.address, streams=list(self.runners))
 
     # streams
+
+    async def follow(self, table: str) -> None:
+        """Follow what a table of the configuration names; returns after the first look and the first scans."""
+        assert self._tasks is not None  # noqa: S101 -- only while running
+        discovery = await self.discover(self, table)
+        if discovery is None:
+            await self.start_stream(table)
+            return
+        self._scopes[f"{table}/"] = scope = anyio.CancelScope()
+
+        async def scoped() -> None:
+            with scope:
+                await discovery.run()
+
+        self._tasks.start_soon(scoped)
+
+    def leave(self, table: str) -> None:
+        """Follow nothing any more that the table names."""
+        if (scope := self._scopes.pop(f"{table}/", None)) is not None:
+            scope.cancel()
+        for name in [name for name in self.runners if name.partition("/")[0] == table]:
+            self.stop_stream(name)
 
     async def start_stream(self, name: str) -> None:
         """Build a stream's runner and follow its directory; returns after its first scan."""
@@ -158,6 +202,9 @@ class Daemon:
                 self.notifier.extend_timeout(EXTEND_S)
                 self.notifier.status(f"stopping: {left} CARs wait for {courier.target.name}")
                 await anyio.sleep(LOOK_S)
+        async with anyio.create_task_group() as drains:
+            for one in self.aside:
+                drains.start_soon(one.drain)
 
     # the gateway's and the control socket's questions
 
@@ -250,3 +297,22 @@ class Daemon:
             parts.append(f"{name}: {state}{root}")
         well = sum(courier.well for courier in self.couriers)
         return f"{'; '.join(parts) or 'no streams'}; {well}/{len(self.couriers)} targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What the control socket offers."""
+
+    daemon: Daemon
+
+    async def status(self) -> dict[str, object]:
+        """The answer to `hlspub status`."""
+        return await self.daemon.view.status()
+
+    async def gc(self, *, dry_run: bool) -> dict[str, object]:
+        """Let go of what no kept root needs, or tell what would go."""
+        return (await self.daemon.reclaimer.reclaim(dry_run=dry_run)).answer()
+
+    async def end(self, stream: str, wait_s: float) -> dict[str, object]:
+        """End a stream's session."""
+        return await self.daemon.end(stream, wait_s)

@@ -9,11 +9,13 @@
     │   ├── CidError             a CID that does not parse
     │   ├── BlockError           a dag-pb, UnixFS or hash that is wrong
     │   ├── CarError             a CAR that is truncated, overlong or lies
+    │   ├── IpnsError            a name, key or record of IPNS that is none, or not signed
     │   └── PlaylistError        a playlist that is not one, or not whole
     ├── FileGone             the transcoder: a file vanished before it was read; nothing to retry
     ├── FileChanged          the transcoder: a file changed while it was read; settle again
     ├── StorageError         this machine: disk full, I/O error; retried until there is room    exit 74
-    ├── JournalError         this machine: the journal is damaged or from a newer version       exit 78
+    ├── JournalError         this machine: the journal is another program's or version's       exit 78
+    │   └── JournalDamaged       it is damaged, gone, or older than what was published
     └── TargetError          a target: unreachable, refusing, lying                     exit 69
 
 Anything else that is raised is a bug: the process ends with 70 and the journal makes that safe.
@@ -96,6 +98,10 @@ class CarError(DataError):
     """A CAR that is truncated, overlong, of the wrong version, or whose blocks lie."""
 
 
+class IpnsError(DataError):
+    """A name, a key or a record of IPNS that is none, or that its key did not sign."""
+
+
 class PlaylistError(DataError):
     """A playlist that is not one (HTML, not UTF-8, no EXTM3U) or is not whole yet."""
 
@@ -115,9 +121,13 @@ class StorageError(HlspubError):
 
 
 class JournalError(HlspubError):
-    """The journal is damaged, or was written by a newer hlspub."""
+    """The journal is not one that this hlspub can go on with."""
 
     exit_code = ExitCode.CONFIG
+
+
+class JournalDamaged(JournalError):  # noqa: N818 -- as above
+    """The journal is damaged, gone, or older than what was published; `hlspub recover` makes it good."""
 
 
 class TargetError(HlspubError):

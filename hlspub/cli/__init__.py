@@ -6,10 +6,13 @@ imported only when it is asked for, so that `hlspub version` does not wait for t
 messages and exit codes. (A reader of stdout that leaves early ends a command quietly with 1; that is click's doing.)
 """
 
+import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -22,14 +25,19 @@ from hlspub.errors import ExitCode, HlspubError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("hlspub.cli.run:command", "Follow the configured streams and publish them."),
     "publish": ("hlspub.cli.publish:command", "Publish one finished HLS directory, once."),
-    "status": ("hlspub.cli.status:command", "Show streams, sessions and targets."),
+    "status": ("hlspub.cli.status:command", "Show streams, sessions, targets, names and hooks."),
     "end": ("hlspub.cli.end:command", "End a stream's running session."),
     "inspect": ("hlspub.cli.inspect:command", "Show what hlspub sees in an HLS directory."),
     "cid": ("hlspub.cli.cid:command", "Compute the CID of a file or directory."),
     "verify": ("hlspub.cli.verify:command", "Check every block and playlist under a root."),
     "export": ("hlspub.cli.export:command", "Write everything under a root into one CAR."),
+    "replicate": ("hlspub.cli.replicate:command", "Bring everything under a root to another target."),
+    "gateway": ("hlspub.cli.gateway:command", "Serve a bucket to viewers, without a daemon."),
+    "gc": ("hlspub.cli.gc:command", "Reclaim what no kept root needs."),
+    "recover": ("hlspub.cli.recover:command", "Rebuild a lost or damaged journal."),
+    "keys": ("hlspub.cli.keys:command", "Make and show the keys of names and of w3up targets."),
     "init": ("hlspub.cli.init:command", "Write a configuration to start from."),
-    "check": ("hlspub.cli.check:command", "Check the configuration and reach each target."),
+    "check": ("hlspub.cli.check:command", "Check the configuration, and reach each target and router."),
     "version": ("hlspub.cli.version:command", "Print the version."),
     "demo": ("hlspub.cli.demo:command", "Publish a live test pattern on this machine."),
 }
@@ -62,9 +70,20 @@ def cli(config: Path | None) -> None:
     """
 
 
-def main() -> None:
-    """The console entry point."""
-    sys.exit(run(sys.argv[1:]))
+def main() -> NoReturn:
+    """The console entry point.
+
+    The process ends here, without Python's own teardown. A thread of a native library (obstore's) that asks for the
+    interpreter during it would abort the process, and a job well done would end with SIGABRT (PEP 788).
+    """
+    try:
+        code = run(sys.argv[1:])
+    except SystemExit as left:  # click's way, when a reader of stdout left early
+        code = left.code if isinstance(left.code, int) else ExitCode.SOFTWARE
+    with contextlib.suppress(OSError):  # an answer was flushed where it was printed
+        click.echo(nl=False)
+        click.echo(nl=False, err=True)
+    os._exit(code)
 
 
 def run(arguments: Sequence[str], group: click.Group = cli) -> int:

@@ -16,6 +16,7 @@ import click
 
 from hlspub.cli.group import VerbatimHelp
 from hlspub.config.units import parse_duration
+from hlspub.errors import StorageError
 from hlspub.ipld.cid import Cid
 
 if TYPE_CHECKING:
@@ -82,7 +83,12 @@ def emit(answer: Answer, *, as_json: bool, text: Callable[[Answer], str] | str) 
         shown = json.dumps(answer, ensure_ascii=False, default=_plain)
     else:
         shown = text if isinstance(text, str) else text(answer)
-    click.echo(shown.encode("utf-8", "backslashreplace").decode())  # a file name need not be UTF-8
+    try:
+        click.echo(shown.encode("utf-8", "backslashreplace").decode())  # a file name need not be UTF-8
+    except BrokenPipeError:
+        raise  # the reader left; click ends quietly
+    except OSError as why:
+        raise StorageError(f"stdout: {why.strerror}", hint="The answer could not be written there.") from why
 
 
 def talk(line: str) -> None:

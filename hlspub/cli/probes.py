@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from hlspub.cli.common import size_text
+from hlspub.config.kinds import LOCAL
 from hlspub.config.model import Config, Stream
 
 LITTLE_ROOM = 1 << 30  # bytes free below which a stream soon stands still
@@ -47,8 +48,7 @@ def probe(config: Config, *, daemon_runs: bool, inotify: Path = _INOTIFY) -> Ite
         yield _stream(name, stream)
     if not config.stream:
         yield Finding("stream", State.WARNING, "no stream is configured: `hlspub run` will not start")
-    for name in config.target:
-        yield Finding(f"target.{name}", State.OK, "in data_dir")  # the only kind there is
+    yield Finding(f"target.{LOCAL}", State.OK, "in data_dir")
     yield _listen(config, daemon_runs=daemon_runs)
     yield _descriptors()
     yield from _kernel(config, inotify)
@@ -76,7 +76,8 @@ def _stream(name: str, stream: Stream) -> Finding:
         return Finding(what, State.ERROR, f"{path} is not a directory")
     except PermissionError:
         return Finding(what, State.ERROR, f"this user may not read {path}; is it in the transcoder's group?")
-    return Finding(what, State.OK, f"{path}: {len(names)} entr{'y' if len(names) == 1 else 'ies'}")
+    streams = "" if stream.layout == "single" else f", streams by layout {stream.layout}"
+    return Finding(what, State.OK, f"{path}: {len(names)} entr{'y' if len(names) == 1 else 'ies'}{streams}")
 
 
 def _listen(config: Config, *, daemon_runs: bool) -> Finding:

@@ -3,9 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -34,6 +34,7 @@ def command(
     """Publish one finished HLS directory, once.
 
     Takes every file that the directory's playlists refer to, keeps it at the configured targets and prints the root.
+    The stream's name moves there, and hooks are told, where they are configured.
     Without a configuration the CARs go to the user's own data directory. Publishing the same directory again gives
     the same root. A running daemon has its own data directory: use another with --data-dir.
 
@@ -61,6 +62,7 @@ def text(answer: Answer) -> str:
     """The answer for people: where to find what was published."""
     root, entry = answer["root"], answer["entry"]
     targets = cast("Mapping[str, Mapping[str, object]]", answer["targets"])
+    names, hooks = (cast("Sequence[Mapping[str, Any]]", answer[key]) for key in ("names", "hooks"))
     return table(
         [
             ("stream", str(answer["stream"])),
@@ -68,8 +70,18 @@ def text(answer: Answer) -> str:
             ("entry", f"ipfs://{root}/{entry}"),
             ("size", f"{answer['files']} files, {size_text(cast('int', answer['bytes']))}"),
             *((f"target {name}", str(state["state"])) for name, state in targets.items()),
+            *(("name", f"ipns://{name['id']}{_moved(name)}") for name in names),
+            *(
+                (f"hook {hook['name']}", "told" if hook["state"] == "ok" else f"{hook['state']}: told later")
+                for hook in hooks
+            ),
         ]
     )
+
+
+def _moved(name: Mapping[str, Any]) -> str:
+    lacking = [f"{router['name']} {router['state']}" for router in name["routers"] if router["state"] != "ok"]
+    return f" (sent later: {', '.join(lacking)})" if lacking else ""
 
 
 def _config(given: Path | None, data_dir: Path | None, profile: str | None) -> Config:

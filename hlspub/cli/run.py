@@ -8,6 +8,7 @@ from hlspub.cli.common import config_option, define
 from hlspub.config.load import load
 from hlspub.config.places import find_config
 from hlspub.errors import ConfigError
+from hlspub.telemetry import allocator
 
 
 @define("run")
@@ -21,7 +22,7 @@ def command(config: Path | None) -> int:
       SIGTERM, SIGINT  finish what is under way and exit 0; sessions stay open and go on at the next start.
                        A second one leaves at once (nothing that was taken is lost).
       SIGUSR1          end all running sessions and publish their final roots.
-      SIGHUP           read the configuration again.
+      SIGHUP           read the configuration again, and try targets that failed at once.
 
     Example:  hlspub run --config /etc/hlspub/config.toml
     Exit codes: 0 stopped, 70 a bug, 74 the data directory cannot be used, 75 another hlspub has it,
@@ -31,4 +32,5 @@ def command(config: Path | None) -> int:
     file = find_config(config, os.environ)
     if not loaded.stream or file is None:
         raise ConfigError(f"{file}: no stream is configured", hint='Add a table: [stream.main] with path = "/…".')
+    allocator.settle()
     return app.run(loaded, file.absolute())

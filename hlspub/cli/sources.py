@@ -1,10 +1,12 @@
-"""Where `verify` and `export` read blocks from: the local store, a CAR file, or a trustless gateway.
+"""Where commands read blocks from: the local store, a target, a CAR file, or a trustless gateway.
 
 Rule: `--from` decides, and nothing is guessed beyond it: a URL is a gateway, the word "local" (and its absence) the local
-store, anything else a file. Every source answers with bytes that nobody has checked, or None.
+store, the name of a configured target that target, anything else a file. Every source answers with bytes that nobody has
+checked, or None.
 """
 
 import os
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,11 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
-from hlspub.config.places import JOURNAL_NAME, find_data_dir
+from hlspub.cli.reach import parts_of, target_of
+from hlspub.config.load import load
+from hlspub.config.model import Config
+from hlspub.config.names import NAME_PATTERN
+from hlspub.config.places import JOURNAL_NAME, find_config, find_data_dir
 from hlspub.errors import BlockError, InputError
 from hlspub.ipld.block import matches
 from hlspub.ipld.cid import Cid, Codec
@@ -42,7 +48,7 @@ def _parse(_ctx: click.Context, _param: click.Parameter, value: str) -> Cid:
 
 def from_option(command: _Command) -> _Command:
     """Add `--from SOURCE`, passed on as `source: str`."""
-    text = 'Where the blocks are: "local" (the local store), a CAR file, or the URL of a trustless gateway.'
+    text = 'Where the blocks are: "local" (the local store), a target, a CAR file, or the URL of a trustless gateway.'
     return click.option("--from", "source", metavar="SOURCE", default=LOCAL, show_default=True, help=text)(command)
 
 
@@ -51,7 +57,7 @@ async def opened(source: str, config: Path | None) -> AsyncGenerator[Get]:
     """The blocks of a source.
 
     Raises:
-        InputError: there is no such file, or no journal beside the local store.
+        InputError: there is no such file, no journal beside the local store, or the target gives no blocks back.
         CarError: the file is no CAR.
         ConfigError, PermissionRefused, StorageError: it cannot be opened.
     """
@@ -65,6 +71,13 @@ async def opened(source: str, config: Path | None) -> AsyncGenerator[Get]:
             yield LocalBlocks(reads, (CarStore(data_dir / "local"), CarStore(data_dir / "spool"))).get
         finally:
             reads.close()
+    elif (chosen := _with_target(source, config)) is not None:
+        async with parts_of(chosen) as parts, target_of(chosen, source, parts) as target:
+            if not target.capabilities.reads:
+                raise InputError(
+                    f"the target {source} gives no blocks back", hint="Name a gateway that has them: --from URL."
+                )
+            yield target.read
     else:
         with CarFile(Path(source)) as car:
 
@@ -72,6 +85,14 @@ async def opened(source: str, config: Path | None) -> AsyncGenerator[Get]:
                 return car.get(cid)
 
             yield get
+
+
+def _with_target(name: str, path: Path | None) -> Config | None:
+    """The configuration, when it has a target of that name."""
+    if not re.fullmatch(NAME_PATTERN, name) or find_config(path, os.environ) is None:
+        return None
+    config = load(path, os.environ)
+    return config if name in config.target else None
 
 
 def whole(get: Get, source: str) -> Callable[[Cid], Awaitable[bytes]]:

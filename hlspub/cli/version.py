@@ -10,6 +10,7 @@ from hlspub.cli.common import define, emit, json_option
 LIBRARIES = (
     "anyio",
     "click",
+    "cryptography",
     "httptools",
     "httpx",
     "libipld",

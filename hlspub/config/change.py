@@ -68,7 +68,8 @@ def without_restart(old: Config, new: Config) -> Config:
     stream = {name: _kept(old.stream[name], one) if name in old.stream else one for name, one in new.stream.items()}
     target = {name: _kept(old.target[name], one) if name in old.target else one for name, one in new.target.items()}
     tables = {name: _kept(getattr(old, name), getattr(new, name)) for name in ("publish", "gateway", "limits")}
-    return _kept(old, new).model_copy(update={"stream": stream, "target": target, **tables})
+    tables |= {"stream": stream, "target": target, "router": old.router, "name": old.name}
+    return _kept(old, new).model_copy(update=tables)
 
 
 def _json(value: object) -> object:
@@ -90,6 +91,11 @@ def _changes(old: Config, new: Config) -> Iterator[tuple[When, Change]]:
     yield from _compare("", old, new)
     for name in ("publish", "gateway", "limits"):
         yield from _compare(f"{name}.", getattr(old, name), getattr(new, name))
+    for kind in ("router", "name"):
+        if getattr(old, kind) != getattr(new, kind):
+            yield When.RESTART, Change(kind, None, None)
+    if old.hook != new.hook:
+        yield When.NOW, Change("hook", None, None)
     for kind in ("stream", "target"):
         before, after = getattr(old, kind), getattr(new, kind)
         for name in sorted(before.keys() & after.keys()):

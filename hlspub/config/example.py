@@ -5,13 +5,15 @@ config.example.toml is this text.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
 from hlspub.config.fields import SHOWN, TAKES_EFFECT, Section, When, said_of
-from hlspub.config.kinds import LOCAL, LocalTarget
+from hlspub.config.hooks import HOOKS
+from hlspub.config.kinds import KINDS, LOCAL, LocalTarget
 from hlspub.config.model import Config, Gateway, Limits, Publish, Stream
+from hlspub.config.names import IpnsName, Router
 
 EXAMPLE_PATH = "/var/lib/transcoder/hls"
 _HEAD = """\
@@ -20,6 +22,12 @@ _HEAD = """\
 # `hlspub check` shows every mistake at once. A changed key acts on reload (SIGHUP); one marked [next session] acts on a
 # stream's next session, one marked [restart] after a restart.
 """
+_OTHER_TARGETS = {f"target.my-{kind}": (section, kind) for kind, section in KINDS.items() if kind != LOCAL}
+_NAMES: Mapping[str, tuple[type[Section], str | None]] = {
+    "name.my-name": (IpnsName, None),
+    "router.my-router": (Router, None),
+}
+_HOOKS = {f"hook.my-{kind}": (section, kind) for kind, section in HOOKS.items()}
 _AFTER = {When.NOW: "", When.NEXT_SESSION: " [next session]", When.RESTART: " [restart]"}
 
 
@@ -36,7 +44,23 @@ def example(path: str = EXAMPLE_PATH, name: str = "main") -> str:
     for table, section in tables:
         parts += ["", f"# {(section.__doc__ or '').splitlines()[0]}", f"[{table}]"]
         parts += _keys(section, {"path": json.dumps(path, ensure_ascii=False)} if section is Stream else {})
+        if section is LocalTarget:
+            parts += _optional("Other targets, each in a table with a name of its own", _OTHER_TARGETS)
+    parts += _optional("Names of IPNS that streams move, and who carries their records", _NAMES)
+    parts += _optional("Hooks: who is told of each publication", _HOOKS)
     return "\n".join(parts) + "\n"
+
+
+def _optional(title: str, tables: Mapping[str, tuple[type[Section], str | None]]) -> Iterator[str]:
+    """Tables as comments, since their names and number are the operator's; each with its model and its kind."""
+    yield ""
+    yield f'# {title}; take the "#   " away from what you use.'
+    for table, (section, kind) in tables.items():
+        yield "#"
+        yield f"#   # {(section.__doc__ or '').splitlines()[0]}"
+        yield f"#   [{table}]"
+        needed = {name: _shown(section, name) for name, at in section.model_fields.items() if at.is_required()}
+        yield from (f"#   {line}" for line in _keys(section, {"kind": json.dumps(kind), **needed} if kind else needed))
 
 
 def _keys(section: type[BaseModel], given: dict[str, str]) -> Iterator[str]:

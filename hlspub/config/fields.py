@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -100,6 +101,10 @@ def _size(value: object) -> int:
     return parse_size(_text(value, 'a size like "64MiB"'))
 
 
+def _size_or_off(value: object) -> int | None:
+    return None if value == "off" else parse_size(_text(value, 'a size like "64GiB", or "off",'))
+
+
 def _path(value: object, info: ValidationInfo) -> Path:
     if isinstance(value, Path):
         return value
@@ -127,6 +132,21 @@ def _listen(value: object) -> Listen | None:
     return Listen(bare, int(port))
 
 
+def _url(value: object) -> str:
+    text = _text(value, "an http or https URL")
+    try:
+        parsed, port = urlsplit(text), urlsplit(text).port
+    except ValueError as why:
+        raise ValueError("is no URL") from why
+    if parsed.scheme not in ("http", "https") or not parsed.hostname or port == 0:
+        raise ValueError('expected a URL like "http://127.0.0.1:5001"')
+    if parsed.username is not None or parsed.password is not None or parsed.query or parsed.fragment:
+        raise ValueError(
+            "a user, password, query or fragment does not belong into the URL; the table has keys for secrets"
+        )
+    return text.rstrip("/")
+
+
 def _relative(value: object) -> str:
     text = _text(value, "text")
     if not text or text.startswith("/") or ".." in text.split("/"):
@@ -146,6 +166,14 @@ def _quorum(value: object) -> object:
     raise ValueError('expected "all" or a number, 1 or more')
 
 
+def _keep_sessions(value: object) -> object:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    if isinstance(value, str):
+        return parse_duration(value)
+    raise ValueError('expected "all", an age like "30d" or a number, 1 or more')
+
+
 _DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["10s", "1h30m"]}
 _OFF = {"const": "off"}
 
@@ -154,14 +182,25 @@ SecondsOrOff = Annotated[
     float | None, BeforeValidator(_duration_or_off), WithJsonSchema({"anyOf": [_DURATION_SCHEMA, _OFF]})
 ]
 Bytes = Annotated[int, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})]
+BytesOrOff = Annotated[
+    int | None,
+    BeforeValidator(_size_or_off),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, _OFF]}),
+]
 AbsolutePath = Annotated[Path, BeforeValidator(_path), WithJsonSchema({"type": "string"})]
 ListenOrOff = Annotated[
     Listen | None,
     BeforeValidator(_listen),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^.+:\d+$"}, _OFF]}),
 ]
+Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/@]+"})]
 InTree = Annotated[str, BeforeValidator(_relative), WithJsonSchema({"type": "string", "minLength": 1})]
 Entry = Annotated[InTree, AfterValidator(_entry)]
 Quorum = Annotated[Literal["all"] | int, BeforeValidator(_quorum)]
+KeepSessions = Annotated[
+    Literal["all"] | int | float,
+    BeforeValidator(_keep_sessions),
+    WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "integer", "minimum": 1}, _DURATION_SCHEMA]}),
+]
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]

@@ -16,9 +16,12 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from hlspub.config.fields import BASE
+from hlspub.config.hooks import HOOKS
 from hlspub.config.kinds import KINDS, LOCAL, LocalTarget, Target
 from hlspub.config.lines import KeyPath, lines_of_keys
-from hlspub.config.model import NAME_PATTERN, Config, Gateway, Limits, Publish, Stream
+from hlspub.config.model import Config, Gateway, Limits, Publish, Stream
+from hlspub.config.named import check_names
+from hlspub.config.names import NAME_PATTERN, IpnsName, Router
 from hlspub.config.places import (
     THIS_MACHINE,
     Environment,
@@ -32,7 +35,7 @@ from hlspub.config.places import (
 from hlspub.config.problems import Problem, nearest, problems_of, report
 from hlspub.errors import ConfigError
 
-_NAMED_TABLES = ("stream", "target")
+_NAMED_TABLES = ("stream", "target", "router", "name", "hook")
 _TABLES: dict[str, type[BaseModel]] = {"publish": Publish, "gateway": Gateway, "limits": Limits}
 _Model = TypeVar("_Model", bound=BaseModel)
 Table = Mapping[str, object]
@@ -95,7 +98,12 @@ class _Reader:
         streams = {name: self._model(Stream, ("stream", name), table) for name, table in stream_tables}
         targets = {name: self._target(name, table) for name, table in self._named("target")}
         targets.setdefault(LOCAL, LocalTarget())
-        tables = {name: self._model(model, (name,), self._table((name,))) for name, model in _TABLES.items()}
+        routers = {name: self._model(Router, ("router", name), table) for name, table in self._named("router")}
+        names = {name: self._model(IpnsName, ("name", name), table) for name, table in self._named("name")}
+        hooks = {name: self._kinded(HOOKS, ("hook", name), table) for name, table in self._named("hook")}
+        tables: dict[str, Any] = {
+            name: self._model(model, (name,), self._table((name,))) for name, model in _TABLES.items()
+        }
         top = {name: value for name, value in self._document.items() if name not in {*_NAMED_TABLES, *_TABLES}}
         if "data_dir" not in top:
             with contextlib.suppress(ConfigError):  # then the key is missing, and said to be
@@ -104,8 +112,11 @@ class _Reader:
         self._check_directories(head, stream_tables)
         if head is None or self.problems:
             return None
-        config = head.model_copy(update={"stream": streams, "target": targets, **tables})
-        self._check_quorum(config)
+        tables |= {"stream": streams, "target": targets, "router": routers, "name": names, "hook": hooks}
+        config = head.model_copy(update=tables)
+        self._check_targets(config)
+        self._check_entries(config)
+        self.problems += check_names(config)
         return None if self.problems else config
 
     def _model(self, model: type[_Model], path: KeyPath, table: Table | None) -> _Model | None:
@@ -144,21 +155,25 @@ class _Reader:
         return good
 
     def _target(self, name: str, table: Table) -> Target | None:
-        path = ("target", name)
-        kind = table.get("kind", LOCAL if name == LOCAL else None)
-        if kind is None:
-            self.problems.append(Problem((*path, "kind"), f"is missing: one of {', '.join(KINDS)}"))
-            return None
-        if not isinstance(kind, str) or kind not in KINDS:
-            known = f"there is no such kind of target in this version, only: {', '.join(KINDS)}"
-            self.problems.append(Problem((*path, "kind"), known, nearest(kind, KINDS)))
-            return None
-        if (kind == LOCAL) != (name == LOCAL):
+        path, given = ("target", name), {"kind": LOCAL, **table} if name == LOCAL else table
+        if given.get("kind") in KINDS and (given["kind"] == LOCAL) != (name == LOCAL):
             self.problems.append(
                 Problem((*path, "kind"), "the one store of this kind is [target.local], and it has no other kind")
             )
             return None
-        return self._model(KINDS[kind], path, table)
+        return self._kinded(KINDS, path, given)
+
+    def _kinded(self, kinds: Mapping[str, type[_Model]], path: KeyPath, table: Table) -> _Model | None:
+        """A table whose key `kind` says what else is in it."""
+        kind = table.get("kind")
+        if kind is None:
+            self.problems.append(Problem((*path, "kind"), f"is missing: one of {', '.join(kinds)}"))
+            return None
+        if not isinstance(kind, str) or kind not in kinds:
+            known = f"there is no such kind of {path[0]} in this version, only: {', '.join(kinds)}"
+            self.problems.append(Problem((*path, "kind"), known, nearest(kind, kinds)))
+            return None
+        return self._model(kinds[kind], path, table)
 
     def _check_directories(self, head: Config | None, streams: list[tuple[str, Table]]) -> None:
         """No stream in another, and the data directory apart from all of them."""
@@ -175,12 +190,31 @@ class _Reader:
                 relation = "the same directory as" if a == b else "inside" if b.is_relative_to(a) else "around"
                 self.problems.append(Problem(other, f"is {relation} {'.'.join(one)} ({places[one]}); keep them apart"))
 
-    def _check_quorum(self, config: Config) -> None:
-        required = config.required_targets()
-        if not required:
-            self.problems.append(
-                Problem(("target",), "no target is required, so no root could ever count as published")
-            )
-        elif config.confirmations_needed() > len(required):
-            only = f"only {len(required)} target{'s are' if len(required) > 1 else ' is'} required"
-            self.problems.append(Problem(("publish", "quorum"), f"{only}: {', '.join(required)}"))
+    def _check_entries(self, config: Config) -> None:
+        for name, stream in config.stream.items():
+            if stream.layout == "flat" and stream.entry != "auto":
+                self.problems.append(
+                    Problem(("stream", name, "entry"), 'with layout = "flat" each stream\'s entry is its own playlist')
+                )
+
+    def _check_targets(self, config: Config) -> None:
+        for name, stream in config.stream.items():
+            for strange in (one for one in stream.targets if one not in config.target):
+                known = ", ".join(config.target)
+                self.problems.append(
+                    Problem(("stream", name, "targets"), f"there is no such target as {strange!r}, only: {known}")
+                )
+        said = dict.fromkeys(found for name in config.stream or ("",) if (found := _quorum_problem(config, name)))
+        self.problems += said
+
+
+def _quorum_problem(config: Config, stream: str) -> Problem | None:
+    required = config.required_targets(stream)
+    whose = f" of stream {stream}" if stream in config.stream and config.stream[stream].targets else ""
+    if not required:
+        return Problem(("target",), f"no target{whose} is required, so no root could ever count as published")
+    if config.confirmations_needed(stream) > len(required):
+        noun, verb = ("targets", "are") if len(required) > 1 else ("target", "is")
+        only = f"only {len(required)} {noun}{whose} {verb} required"
+        return Problem(("publish", "quorum"), f"{only}: {', '.join(required)}")
+    return None

@@ -13,10 +13,12 @@ from pydantic import AfterValidator, Field
 from hlspub.config.fields import (
     AbsolutePath,
     Bytes,
+    BytesOrOff,
     Count,
     Entry,
     Flag,
     InTree,
+    KeepSessions,
     ListenOrOff,
     Quorum,
     Seconds,
@@ -26,11 +28,10 @@ from hlspub.config.fields import (
     at_least,
     key,
 )
+from hlspub.config.hooks import Hook
 from hlspub.config.kinds import LOCAL, LocalTarget, Target
+from hlspub.config.names import IpnsName, Name, NameOrOff, Router
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 EndReason = Literal["endlist", "signal", "idle"]
 Profile = Literal["unixfs-v1-2025", "unixfs-v0-2015"]
 
@@ -39,8 +40,10 @@ class Stream(Section, frozen=True):
     """[stream.NAME]: one HLS presentation in one directory."""
 
     path: AbsolutePath = key(..., "The directory that the transcoder writes; read, never changed.", when=When.RESTART)
-    layout: Literal["single"] = key(
-        "single", "How streams lie in the directory. single: it is one stream.", when=When.NEXT_SESSION
+    layout: Literal["single", "nested", "flat"] = key(
+        "single",
+        "single: the directory is one stream. nested: each subdirectory is one. flat: each playlist that no other lists.",
+        when=When.RESTART,
     )
     entry: Entry = key(
         "auto",
@@ -51,6 +54,9 @@ class Stream(Section, frozen=True):
         "archive",
         "archive: every segment ever listed stays, the end is a full recording. window: what the playlists list.",
         when=When.NEXT_SESSION,
+    )
+    rotate: Annotated[SecondsOrOff, AfterValidator(at_least("1s"))] = key(
+        "off", 'Cut a session at this age: a camera that never ends gets a finished recording a day with "24h".'
     )
     publish_interval: Annotated[SecondsOrOff, AfterValidator(at_least("100ms"))] = key(
         "10s", 'How often a new root is made. Shorter: fresher roots, more of them. "off": only at the end.'
@@ -78,10 +84,18 @@ class Stream(Section, frozen=True):
     include: tuple[InTree, ...] = key(
         (), 'Globs of further files to publish, such as "poster.jpg".', when=When.NEXT_SESSION
     )
+    targets: tuple[Name, ...] = key(
+        (),
+        "The targets that get this stream, such as a tenant's own; it is on this machine besides. []: all of them.",
+        when=When.RESTART,
+    )
     publish_keys: Flag = key(
         default=False,
         why="true publishes HLS content keys that lie in the directory, for everyone and for good.",
         when=When.NEXT_SESSION,
+    )
+    name: NameOrOff = key(
+        "off", "The [name.NAME] that leads to this stream's newest root, see the README.", when=When.RESTART
     )
 
 
@@ -93,6 +107,10 @@ class Publish(Section, frozen=True):
     )
     keep_roots: Seconds = key(
         "1h", "How long a root that was announced stays whole after newer ones. Longer for viewers far behind."
+    )
+    keep_sessions: KeepSessions = key(
+        "all",
+        'Whose final roots stay on this machine: "all", an age like "30d", or a number of sessions. The rest is reclaimed.',
     )
     profile: Profile = key(
         "unixfs-v1-2025",
@@ -109,6 +127,9 @@ class Gateway(Section, frozen=True):
         'Where players, the dashboard and metrics connect. "off": no HTTP. For other machines: "0.0.0.0:8480".',
         when=When.RESTART,
     )
+    cache_size: Bytes = key(
+        "4GiB", "How much `hlspub gateway` keeps of a bucket on this disk. The daemon needs none.", when=When.RESTART
+    )
 
 
 class Limits(Section, frozen=True):
@@ -117,6 +138,10 @@ class Limits(Section, frozen=True):
     hash_threads: Count = key(2, "Files packed at the same time. More for many streams on a machine with free cores.")
     delivery_concurrency: Count = key(
         4, "Uploads at the same time for each target. More for distant targets.", when=When.RESTART
+    )
+    spool_size: BytesOrOff = key(
+        "off",
+        "How many bytes may wait for targets. Then no media is taken until a target confirms: leave room for other programs.",
     )
     drain_timeout: Seconds = key("60s", "How long a stop waits for what is under way; the rest stays queued.")
     playlist_size: Bytes = key(
@@ -139,6 +164,9 @@ class Config(Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = key("info", "debug: one line a file as well.")
     stream: dict[Name, Stream] = Field(default_factory=dict)
     target: dict[Name, Target] = Field(default_factory=dict)
+    router: dict[Name, Router] = Field(default_factory=dict)
+    name: dict[Name, IpnsName] = Field(default_factory=dict)
+    hook: dict[Name, Hook] = Field(default_factory=dict)
     publish: Publish = Publish()
     gateway: Gateway = Gateway()
     limits: Limits = Limits()
@@ -148,15 +176,29 @@ class Config(Section, frozen=True):
         """A configuration without streams: everything at its default."""
         return cls(data_dir=data_dir, target={LOCAL: LocalTarget()})
 
-    def required_targets(self) -> tuple[str, ...]:
-        """The targets that a root waits for: `local` only when there is no other, unless `required` says otherwise."""
-        others = len(self.target) > 1
+    def targets_of(self, stream: str) -> tuple[str, ...]:
+        """The targets that get a stream's files: those that it names and `local`, or all."""
+        table = stream.partition("/")[0]
+        named = self.stream[table].targets if table in self.stream else ()
+        return tuple(name for name in self.target if not named or name in (*named, LOCAL))
+
+    def hooks_of(self, stream: str) -> tuple[str, ...]:
+        """The hooks that are told of a stream's publications."""
+        return tuple(name for name, hook in self.hook.items() if hook.follows(stream))
+
+    def required_targets(self, stream: str = "") -> tuple[str, ...]:
+        """The targets that a stream's roots wait for: `local` only when it has no other, unless `required` says otherwise."""
+        targets = {name: self.target[name].required for name in self.targets_of(stream)}
         return tuple(
             name
-            for name, target in self.target.items()
-            if (target.required if target.required is not None else not (name == LOCAL and others))
+            for name, required in targets.items()
+            if (required if required is not None else not (name == LOCAL and len(targets) > 1))
         )
 
-    def confirmations_needed(self) -> int:
-        """How many of the required targets must confirm a root."""
-        return len(self.required_targets()) if self.publish.quorum == "all" else self.publish.quorum
+    def waited_for(self) -> frozenset[str]:
+        """The targets that roots of any stream wait for."""
+        return frozenset(name for stream in self.stream or ("",) for name in self.required_targets(stream))
+
+    def confirmations_needed(self, stream: str = "") -> int:
+        """How many of the required targets must confirm its roots."""
+        return len(self.required_targets(stream)) if self.publish.quorum == "all" else self.publish.quorum

@@ -24,14 +24,8 @@ _TOP = "the configuration"
 
 # Keys that the design knows and this version does not have: refused with a sentence, never ignored.
 NOT_YET = {
-    "rotate": 'not in this version: a session ends by what end_on says, or by "hlspub end"',
     "keep": "not in this version: the local store keeps everything that was delivered",
     "max_size": "not in this version: the local store is not limited yet",
-    "keep_sessions": "not in this version: every session's final root is kept",
-}
-NOT_YET_VALUES = {
-    ("layout", "nested"): 'not in this version: only "single" is, so give each subdirectory a [stream.NAME] of its own',
-    ("layout", "flat"): 'not in this version: only "single" is, so let each stream write into a directory of its own',
 }
 
 
@@ -107,8 +101,6 @@ def _problem(error: ErrorDetails, at: KeyPath, section: type[BaseModel]) -> Prob
     path = (*at, *names)
     value = error["input"]
     context: dict[str, Any] = error.get("ctx", {})
-    if path and isinstance(value, str) and (path[-1], value) in NOT_YET_VALUES:
-        return Problem(path, NOT_YET_VALUES[path[-1], value])
     index = next((f"item {part + 1}: " for part in where if isinstance(part, int)), "")
     if error["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", str(context["expected"]))

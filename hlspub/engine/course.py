@@ -75,9 +75,9 @@ class Course:
         expected = listed if top.newest.multivariant else 1
         return len(reached) == expected > 0 and all(track.newest.endlist for track in reached)
 
-    def snapshot(self) -> Snapshot | None:
-        """The newest consistent picture; None while there is no entry or nothing is ready."""
-        return None if self.entry is None else self.tree.choose(self.entry)
+    def snapshot(self, now: float = inf) -> Snapshot | None:
+        """The newest consistent picture (see `SnapshotTree.choose`); None while there is no entry or nothing is ready."""
+        return None if self.entry is None else self.tree.choose(self.entry, now)
 
     def absent(self, track: Track, *, listed_before: float = inf) -> list[str]:
         """Listed media files of the newest version that were never taken, listed at that time at the latest."""

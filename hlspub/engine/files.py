@@ -132,6 +132,14 @@ class Confirmations:
             files.append(file)
         self._settle(car)
 
+    def join(self, file: FileVersion) -> None:
+        """`file` has a CAR that was queued before: it is held, or becomes so when the CAR is."""
+        waiting = self._waiting.get(file.car)
+        if waiting is None:
+            file.held = True
+        else:
+            waiting[1].append(file)
+
     def confirm(self, car: str, target: str) -> bool:
         """`target` keeps `car`; true when that satisfied the quorum just now."""
         waiting = self._waiting.get(car)
@@ -143,6 +151,15 @@ class Confirmations:
     def waits(self, car: str) -> bool:
         """Whether `car` still lacks confirmations that count."""
         return car in self._waiting
+
+    def lacking(self) -> frozenset[str]:
+        """The required targets that some waiting CAR lacks."""
+        lacking: set[str] = set()
+        for got, _ in self._waiting.values():
+            lacking |= self.quorum.required - got
+            if len(lacking) == len(self.quorum.required):
+                break
+        return frozenset(lacking)
 
     def __len__(self) -> int:
         return len(self._waiting)

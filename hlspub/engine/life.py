@@ -3,7 +3,7 @@
     WAITING ──file──► RUNNING ──endlist──► CLOSING ──quiet──► ENDING ──announced──► WAITING
                          │  ▲                 │ ▲ file          ▲
                          │  └──────file───────┘ └ (stays)       │
-                         └──signal · command · idle · restart · publish ─┘
+                         └──signal · command · idle · restart · rotate · publish ─┘
 
 RUNNING: files are taken, roots follow on the interval. CLOSING: every media playlist has ENDLIST; a moment of quiet lets
 the transcoder rewrite its multivariant playlist and initialization sections (some do, milliseconds later). ENDING: one
@@ -34,11 +34,12 @@ class Event(StrEnum):
     COMMAND = "command"
     IDLE = "idle"
     RESTART = "restart"
+    ROTATE = "rotate"
     PUBLISH = "publish"
     ANNOUNCED = "announced"
 
 
-_END = {Event.SIGNAL, Event.COMMAND, Event.IDLE, Event.RESTART, Event.PUBLISH}
+_END = {Event.SIGNAL, Event.COMMAND, Event.IDLE, Event.RESTART, Event.ROTATE, Event.PUBLISH}
 
 TRANSITIONS: MappingProxyType[Life, MappingProxyType[Event, Life]] = MappingProxyType(
     {

@@ -1,20 +1,23 @@
 """Snapshots: the consistent picture of a session's tree, and the directory tree that follows it.
 
 Rule (P4): a snapshot names one version of each playlist that the entry reaches, each ready, so that every file a viewer is
-told of is in the tree under the same root. The tree only moves from one snapshot to a later one, by the intervals in
-between; what it costs depends on what changed, not on how long the stream is.
+told of is in the tree under the same root. It prefers that all renditions end with the same media sequence number, so that
+a player which switches finds what it is about to play, but waits for one that lags no longer than a target duration. The
+tree only moves from one snapshot to a later one, by the intervals in between; what it costs depends on what changed, not on
+how long the stream is.
 
 Retention `archive` only adds: a segment that was ever listed stays. Retention `window` takes away what is listed no more.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from hlspub.engine.files import FileVersion
 from hlspub.engine.session import Session
 from hlspub.engine.settings import Retention
-from hlspub.engine.track import Interval, Track
+from hlspub.engine.track import Interval, PlaylistVersion, Track
 from hlspub.hls.playlist import ReferenceKind
 from hlspub.ipld.block import Block
 from hlspub.ipld.cid import Cid
@@ -55,8 +58,11 @@ class SnapshotTree:
     late: list[Interval] = field(default_factory=list[Interval])  # under `archive`: passed before they were held
     extras: dict[str, FileVersion] = field(default_factory=dict[str, FileVersion])  # `include` files in the tree
 
-    def choose(self, entry: str) -> Snapshot | None:
-        """The newest consistent picture, or None while there is none."""
+    def choose(self, entry: str, now: float = inf) -> Snapshot | None:
+        """The newest consistent picture, or None while there is none.
+
+        At `now` (Unix seconds) a rendition that is ahead may still wait for the others; by default none does.
+        """
         tracks = self.session.tracks
         top = tracks.get(entry)
         if top is None:
@@ -69,8 +75,27 @@ class SnapshotTree:
         if top.version(chosen).multivariant:
             for path in self._children(top, chosen):
                 picture[path] = ready[path]
+            picture |= self._aligned({path: tracks[path] for path in picture if path != entry}, picture, now)
         behind = tuple(path for path, number in picture.items() if tracks[path].newest.number != number)
         return Snapshot(entry, tuple(sorted(picture.items())), behind)
+
+    def _aligned(self, renditions: Mapping[str, Track], picture: Mapping[str, int], now: float) -> dict[str, int]:
+        """For renditions that are ahead of another: the newest version that is not, or that has waited long enough."""
+        shown = {path: track.version(picture[path]) for path, track in renditions.items()}
+        common = min((one.last_sequence for one in shown.values() if not one.endlist), default=0)
+        ahead = [path for path, one in shown.items() if one.last_sequence > common and not _has_waited(one, now)]
+        found = {
+            path: next(
+                (
+                    one.number
+                    for one in renditions[path].ready(_ready)
+                    if one.last_sequence <= common or _has_waited(one, now)
+                ),
+                picture[path],
+            )
+            for path in ahead
+        }
+        return {path: number for path, number in found.items() if number >= renditions[path].applied}
 
     def make(self, snapshot: Snapshot) -> MadeRoot:
         """Move the tree to `snapshot` and encode what changed."""
@@ -152,6 +177,11 @@ class SnapshotTree:
             if file.held and self.extras.get(path) is not file and settings.includes(path):
                 self.extras[path] = file
                 self.tree.put(path, file.cid, file.tsize)
+
+
+def _has_waited(version: PlaylistVersion, now: float) -> bool:
+    """Whether it was taken longer ago than a target duration; what has ended waits for nobody."""
+    return version.endlist or version.at + version.target_duration_s <= now
 
 
 def _ready(_path: str) -> bool:

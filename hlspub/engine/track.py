@@ -11,7 +11,7 @@ intervals only, of which there are as many as files are under way.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hlspub.engine.files import FileVersion
@@ -159,6 +159,10 @@ class Track:
 
     def newest_ready(self, listed_ready: ListedReady) -> int:
         """Number of the newest version, at or after the applied one, that may enter a snapshot; 0 when there is none."""
+        return next((version.number for version in self.ready(listed_ready)), self.applied)
+
+    def ready(self, listed_ready: ListedReady) -> Iterator[PlaylistVersion]:
+        """The versions, at or after the applied one, that may enter a snapshot, newest first."""
         self.prune(listed_ready)
         limit = OPEN
         for version in reversed(self.versions):
@@ -166,10 +170,10 @@ class Track:
             if number >= limit or not version.file.held:
                 continue
             blocking = [interval.since for interval in self.unmet if interval.covers(number)]
-            if not blocking:
-                return number
-            limit = min(blocking)
-        return self.applied
+            if blocking:
+                limit = min(blocking)
+            else:
+                yield version
 
     def prune(self, listed_ready: ListedReady) -> None:
         """Forget the intervals that are met by now."""

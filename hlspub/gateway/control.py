@@ -1,10 +1,11 @@
-"""The control socket: how `hlspub status` and `hlspub end` reach the daemon.
+"""The control socket: how `hlspub status`, `hlspub end` and `hlspub gc` reach the daemon.
 
 Rule: a Unix socket that its owner alone may open (0600 from the moment it exists: on Linux a socket's file takes the mode that
 its descriptor has when it is bound). One JSON object a line, one line of answer each, in order:
 
     {"op": "ping"}                                     -> {"pong": true}
     {"op": "status"}                                   -> what `hlspub status --json` prints
+    {"op": "gc", "dry_run": false}                     -> what `hlspub gc --json` prints
     {"op": "end", "stream": "main", "wait_s": 60}      -> what `hlspub end --json` prints
     anything that fails                                -> {"error": {"message": …, "hint": …, "exit_code": …}}
 
@@ -40,6 +41,14 @@ class Commands(Protocol):
 
     async def status(self) -> Answer:
         """What `hlspub status --json` prints."""
+        ...
+
+    async def gc(self, *, dry_run: bool) -> Answer:
+        """Let go of what no kept root needs, or tell what would go.
+
+        Raises:
+            HlspubError: it cannot be told what is needed.
+        """
         ...
 
     async def end(self, stream: str, wait_s: float) -> Answer:
@@ -189,10 +198,12 @@ async def _answer(line: bytes, commands: Commands) -> Answer:
                 return {"pong": True}
             case "status":
                 return await commands.status()
+            case "gc":
+                return await commands.gc(dry_run=request.get("dry_run") is True)
             case "end":
                 return await commands.end(_stream(request), _wait_s(request))
             case other:
-                raise BadRequest(f"no such op: {other!r}", hint="This daemon knows ping, status and end.")
+                raise BadRequest(f"no such op: {other!r}", hint="This daemon knows ping, status, gc and end.")
     except HlspubError as why:
         return _error(why)
 

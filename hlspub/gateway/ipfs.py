@@ -1,13 +1,13 @@
 """`/ipfs/CID[/path]`: files, directories and blocks by content address, from the local store alone.
 
 Rule: what stands under such an address never changes, so it may be cached for ever; what is not held is a 404 and is never
-fetched from elsewhere. Three answers: a file (`files`), a directory's page (`listing`), and with `format=raw` a block as it is,
-which a client can check against its CID. CARs and other formats are refused in a sentence.
+fetched from elsewhere. Four answers: a file (`files`), a directory's page (`listing`), and for clients that check what they get
+against its CID a block as it is (`format=raw`) or many (`format=car`, `cars`). Other formats are refused in a sentence.
 
 Source: specs.ipfs.tech/http-gateways path-gateway and trustless-gateway; IPIP-523 (`format` beats Accept), IPIP-524.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hlspub.gateway import files, listing, media, paths
+from hlspub.gateway import cars, files, listing, media, paths
 from hlspub.gateway.ports import Blocks
 from hlspub.gateway.reading import getter
 from hlspub.gateway.semantics import disposition, none_match, range_applies
@@ -28,7 +28,7 @@ RAW: Final = "application/vnd.ipld.raw"
 # Accept's name of a format, and `format`'s
 _FORMATS: Final = {
     RAW: "raw",
-    "application/vnd.ipld.car": "car",
+    cars.MEDIA_TYPE: "car",
     "application/vnd.ipfs.ipns-record": "ipns-record",
     "application/vnd.ipld.dag-json": "dag-json",
     "application/vnd.ipld.dag-cbor": "dag-cbor",
@@ -40,12 +40,18 @@ _INDEX: Final = "index.html"
 
 
 @dataclass(frozen=True, slots=True)
-class _Address:
-    """What a request names: its path as it stands there, the CID in it, and the names behind that."""
+class Address:
+    """What a request names: its path as it stands there, the CID that it means, and the names behind that.
+
+    `base`: the path without a last slash, as it is redirected to. `headers`: what every answer has. `cache`: for a listing.
+    """
 
     path: str
     root: Cid
     names: tuple[str, ...]
+    base: str
+    headers: Mapping[str, str]
+    cache: str = listing.CACHE
 
 
 class PathGateway:
@@ -61,7 +67,10 @@ class PathGateway:
             HTTPException: 400, 404, 406, 412, 416.
             CidError, NotHeld, BlockError, StorageError: as the walk finds them.
         """
-        at = _address(paths.raw_path(request.scope))
+        return await self.resolve(request, _address(paths.raw_path(request.scope)))
+
+    async def resolve(self, request: Request, at: Address) -> Response:
+        """Answer what `at` means; raises what `answer` does."""
         form = _format(request)
         _refuse_service_worker(request, at)
         await self._refuse_uncached(request, at.root)
@@ -69,12 +78,14 @@ class PathGateway:
         if found.remaining:
             raise HTTPException(404, f'There is no "{found.remaining[0]}" in {found.cid}.')
         headers = {
-            "Cache-Control": files.IMMUTABLE,
+            **at.headers,
             "X-Ipfs-Path": at.path,
             "X-Ipfs-Roots": ",".join(map(str, found.roots)),
         }
         if form == "raw":
             return _block(request, found, headers)
+        if form == "car":
+            return await cars.respond(request, self._blocks, at.names, found, headers)
         match found.kind:
             case Kind.DIRECTORY:
                 return await self._directory(request, at, found, headers)
@@ -88,21 +99,21 @@ class PathGateway:
                 raise HTTPException(406, f"{found.cid} is {codec}, not a file or directory. Its block: ?format=raw")
 
     async def _directory(
-        self, request: Request, at: _Address, found: walk.Resolution, headers: dict[str, str]
+        self, request: Request, at: Address, found: walk.Resolution, headers: dict[str, str]
     ) -> Response:
         if not at.path.endswith("/"):
             query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(paths.join("ipfs", str(at.root), *at.names) + "/" + query, 301, headers)
+            return RedirectResponse(f"{at.base}/{query}", 301, headers)
         get = getter(self._blocks, {found.cid: found.block})
         index = await walk.run_async(walk.resolve(at.root, (*at.names, _INDEX)), get)
         if not index.remaining and index.kind is Kind.FILE:
             page = files.File(index.cid, index.size, index.block, media.type_of_name(_INDEX), headers, tag=found.cid)
             return await files.respond(request, self._blocks, page)
-        headers |= {**listing.HEADERS, "ETag": listing.etag(found.cid), "Cache-Control": listing.CACHE}
+        headers |= {**listing.HEADERS, "ETag": listing.etag(found.cid), "Cache-Control": at.cache}
         if not none_match(request.headers.get("if-none-match"), headers["ETag"]):
             return files.not_modified(headers)
         entries = await walk.run_async(walk.list_directory(found.cid), get)
-        return Response(listing.page(at.root, at.names, entries), headers=headers)
+        return Response(listing.page(at.base, at.root, at.names, entries), headers=headers)
 
     async def _refuse_uncached(self, request: Request, root: Cid) -> None:
         """`only-if-cached` asks for what is here, and here is all there is: 412 says so before anything is walked."""
@@ -111,14 +122,15 @@ class PathGateway:
             raise HTTPException(412, f"This gateway does not hold {root}.")
 
 
-def _address(path: str) -> _Address:
+def _address(path: str) -> Address:
     try:
         segments = paths.split(path.removeprefix(PREFIX))
     except UnicodeDecodeError as why:
         raise HTTPException(400, "The path is not UTF-8, as every name in a tree is.") from why
     if not segments:
         raise HTTPException(400, "A CID is missing: /ipfs/CID or /ipfs/CID/path.")
-    return _Address(path, Cid.parse(segments[0]), segments[1:])
+    root, names = Cid.parse(segments[0]), segments[1:]
+    return Address(path, root, names, paths.join("ipfs", str(root), *names), {"Cache-Control": files.IMMUTABLE})
 
 
 def _format(request: Request) -> str | None:
@@ -127,12 +139,19 @@ def _format(request: Request) -> str | None:
     Raises:
         HTTPException: 406 for one that is not served, 400 for one that nobody knows.
     """
-    form = request.query_params.get("format") or _accepted(request.headers.getlist("accept"))
-    if form in (None, "raw"):
+    form = asked_format(request)
+    if form in (None, "raw", "car"):
         return form
     if form not in _KNOWN:
-        raise HTTPException(400, f"There is no format {form[:40]!r}. This gateway knows format=raw.")
-    raise HTTPException(406, f"This gateway does not serve {form}. It serves files, directories and format=raw.")
+        raise HTTPException(400, f"There is no format {form[:40]!r}. This gateway knows format=raw and format=car.")
+    raise HTTPException(
+        406, f"This gateway does not serve {form}. It serves files, directories, format=raw and format=car."
+    )
+
+
+def asked_format(request: Request) -> str | None:
+    """The format that `format`, else Accept, asks for."""
+    return request.query_params.get("format") or _accepted(request.headers.getlist("accept"))
 
 
 def _accepted(fields: Sequence[str]) -> str | None:
@@ -140,7 +159,7 @@ def _accepted(fields: Sequence[str]) -> str | None:
     return next((_FORMATS[name] for name in ranges if name in _FORMATS), None)
 
 
-def _refuse_service_worker(request: Request, at: _Address) -> None:
+def _refuse_service_worker(request: Request, at: Address) -> None:
     """A worker at /ipfs/CID would rule every root on this origin; below /ipfs/CID/ it rules its own."""
     if request.headers.get("service-worker") == "script" and not at.names and not at.path.endswith("/"):
         raise HTTPException(400, "A service worker may not be registered for all of /ipfs/.")

@@ -2,12 +2,14 @@
 
 Rule: names come from whoever made the directory, so each is escaped where it is shown and encoded whole where it is linked.
 The page runs nothing and loads one style sheet of this origin. It shows the first `SHOWN` entries: a stream's directory may
-hold 100,000, and every one of them can be opened by its address.
+hold 100,000, and every one of them can be opened by its address. Its words and links are those of other IPFS gateways' pages,
+down to a file name that is encoded twice behind a CID: programs read such pages, and `gateway-conformance` holds them to it.
 """
 
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
+from urllib.parse import quote
 
 from hlspub.gateway import paths
 from hlspub.ipld.cid import Cid
@@ -20,7 +22,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-_VERSION: Final = 1  # raised with every change of the page, so that no cache keeps the old one
+_VERSION: Final = 2  # raised with every change of the page, so that no cache keeps the old one
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -29,25 +31,24 @@ def etag(cid: Cid) -> str:
     return f'"DirIndex-hlspub{_VERSION}_CID-{cid}"'
 
 
-def page(root: Cid, names: Sequence[str], entries: Sequence[Link]) -> str:
-    """The page of the directory at `root` + `names`."""
-    shown = entries[:SHOWN]
-    rows = "\n".join(map(_row, shown))
+def page(base: str, root: Cid, names: Sequence[str], entries: Sequence[Link]) -> str:
+    """The page of the directory at `root` + `names`, which was asked for as `base`, a URL path without a last slash."""
+    rows = "\n".join(_row(base, link) for link in entries[:SHOWN])
     count = "1 entry" if len(entries) == 1 else f"{len(entries):,} entries"
     cut = f" The first {SHOWN:,} are shown; every other opens by its address." if len(entries) > SHOWN else ""
     title = escape("/".join(("/ipfs", str(root), *names)))
-    up = '<tr><td><a href="../">..</a></td><td></td><td></td></tr>\n' if names else ""
+    up = f'<tr><td><a href="{escape(base)}/..">..</a></td><td></td><td></td></tr>\n' if names else ""
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>{title}</title>
+<title>Index of {title}</title>
 <link rel="icon" href="/static/icon.svg">
 <link rel="stylesheet" href="/static/style.css">
 <body class="listing">
 <main>
-<h1>{_crumbs(root, names)}</h1>
+<h1>Index of {_crumbs(root, names)}</h1>
 <p class="quiet">{count}.{cut}</p>
 <table>
 <thead><tr><th scope="col">Name</th><th scope="col" class="number">Size</th><th scope="col">CID</th></tr></thead>
@@ -69,19 +70,18 @@ def size_text(size: int) -> str:
     return f"{size / (1 << 10 * step):.1f} {_UNITS[step]}"
 
 
-def _row(link: Link) -> str:
-    # "./" keeps a name with ":" from being read as a scheme
-    href = escape("./" + paths.join(link.name)[1:])
-    cid = str(link.cid)
+def _row(base: str, link: Link) -> str:
+    href = escape(base + paths.join(link.name))
+    filename = quote(quote(link.name, safe=""))
     return (
         f'<tr><td><a href="{href}">{escape(link.name)}</a></td><td class="number">{size_text(link.tsize)}</td>'
-        f'<td><a class="cid" href="/ipfs/{cid}?filename={paths.join(link.name)[1:]}">{cid}</a></td></tr>'
+        f'<td><a class="ipfs-hash" translate="no" href="/ipfs/{link.cid}?filename={filename}">{link.cid}</a></td></tr>'
     )
 
 
 def _crumbs(root: Cid, names: Sequence[str]) -> str:
-    crumbs = [f'<a class="cid" href="{paths.join("ipfs", str(root))}/">{root}</a>']
+    crumbs = [f'<a href="{paths.join("ipfs", str(root))}">{root}</a>']
     for depth, name in enumerate(names, 1):
-        href = paths.join("ipfs", str(root), *names[:depth]) + "/"
+        href = paths.join("ipfs", str(root), *names[:depth])
         crumbs.append(f'<a href="{escape(href)}">{escape(name)}</a>')
-    return " / ".join(crumbs)
+    return "/ipfs/" + "/".join(crumbs)

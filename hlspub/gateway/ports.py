@@ -26,6 +26,20 @@ class Blocks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NamedRecord:
+    """The newest record of a name: where it leads ("/ipfs/CID…"), and until when. Times are Unix seconds."""
+
+    signed: bytes
+    value: str
+    ttl_s: float
+    expires_at: float
+    made_at: float
+
+
+Names: TypeAlias = Callable[[str], NamedRecord | None]  # by the name's text, k51…; None: not one of ours
+
+
+@dataclass(frozen=True, slots=True)
 class LiveRoot:
     """A root that was announced as the `seq`-th of its stream at `published_at` (Unix seconds)."""
 

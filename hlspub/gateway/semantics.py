@@ -7,9 +7,10 @@ Source: RFC 9110 §8.8.3 (ETag), §13 (preconditions), §14 (ranges); RFC 6266 a
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 # entity-tag = [ weak ] opaque-tag; etagc has no quote and no control character
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -84,10 +85,13 @@ def _is_valid(match: re.Match[str] | None) -> bool:
 def disposition(filename: str | None, *, download: bool) -> str | None:
     """The Content-Disposition for `?filename=` and `?download=`; None when neither was given.
 
-    A name that is not plain ASCII comes twice: folded for old clients, whole as RFC 8187 encodes it.
+    A name that is not plain ASCII comes twice: folded for old clients, whole as RFC 8187 encodes it. One that is encoded still,
+    as the pages of IPFS gateways link, is decoded.
     """
     if filename is None:
         return "attachment" if download else None
+    with suppress(UnicodeDecodeError):
+        filename = unquote(filename, errors="strict")
     plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in filename)
     encoded = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
     return f'{"attachment" if download else "inline"}; filename="{plain}"{encoded}'

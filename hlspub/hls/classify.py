@@ -32,7 +32,9 @@ MEDIA_SUFFIXES = frozenset(
         *("vtt", "webvtt", "ttml"),
     }
 )
-KEY_SUFFIXES = frozenset({"key"})
+TEXT_SUFFIXES = frozenset({"vtt", "webvtt", "ttml"})
+KEY_SIZES = frozenset({16, 32})  # bytes: AES-128, AES-256 and SAMPLE-AES keys (RFC 8216bis §4.4.4.4)
+KEY_SUFFIXES = frozenset({"key", "keyinfo"})  # ffmpeg's key_info_file says where the key lies
 
 
 def is_temporary(path: str) -> bool:
@@ -56,6 +58,11 @@ def classify(path: str) -> FileKind:
     if suffix in MEDIA_SUFFIXES:
         return FileKind.MEDIA
     return FileKind.KEY if suffix in KEY_SUFFIXES else FileKind.OTHER
+
+
+def may_be_key(path: str, size: int) -> bool:
+    """Whether a file of `size` bytes may be a content key: no media is as short, so a name like `k.ts` proves nothing."""
+    return size in KEY_SIZES and suffix_of(path) not in TEXT_SUFFIXES | PLAYLIST_SUFFIXES
 
 
 def rendition_of(path: str) -> str:

@@ -63,6 +63,8 @@ class Reading:
     map_gapped: bool = False  # … or one that is a gap would
     range_path: str = ""
     range_end: int = 0
+    durations: dict[str, float] = field(default_factory=dict)  # EXTINF lines in seconds (runs)
+    stretch: int = 0  # segments in the last run of plain ones: the next one may well be as long
     # What waits for the next URI line:
     extinf_s: float | None = None
     stream_inf: bool = False
@@ -172,6 +174,11 @@ class Reading:
             offset = self.range_end if path == self.range_path else 0
         self.range_path, self.range_end = path, offset + length
         self.extents[path] = max(self.extents.get(path, 0), self.range_end)
+
+    def ranges_of(self, path: str, ends: Sequence[int]) -> None:
+        """Byte ranges of one local file with an offset each, by where they end."""
+        self.range_path, self.range_end = path, ends[-1]
+        self.extents[path] = max(self.extents.get(path, 0), *ends)
 
     def segments_run(self, paths: Sequence[str], longest_s: float, total_s: float) -> None:
         """A run of plain segments; `total_s` counts from the playlist's start."""

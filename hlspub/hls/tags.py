@@ -20,7 +20,8 @@ from hlspub.hls.references import Local, Remote
 Handler = Callable[[Reading, str], None]
 
 MAX_SECONDS = 1e9  # a longer segment is a slip of the pen and counts as nothing
-_DECIMAL = re.compile(r"[0-9]{1,20}")  # up to 2^64-1, RFC 8216bis §4.2
+MAX_NUMBER = 10**20 - 1  # of as many digits as 2^64-1 has, RFC 8216bis §4.2
+_DECIMAL = re.compile(r"[0-9]{1,20}")
 _BYTERANGE = re.compile(r"([0-9]{1,20})(?:@([0-9]{1,20}))?")
 
 

@@ -42,6 +42,8 @@ def split_lines(text: str) -> list[str]:
         text = text.replace("\r\n", "\n")
         text = f"\n{text}\n"
     lines = text.split("\n")
+    if not blanks and "\n\n" not in text:  # then a blank line can only be the first or the last
+        return lines[not lines[0] : len(lines) - (not lines[-1])]
     if any(f"\n{blank}" in text or f"{blank}\n" in text for blank in blanks):
         lines = [line.strip(BLANKS) for line in lines]
     return list(filter(None, lines))

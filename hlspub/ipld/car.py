@@ -34,7 +34,12 @@ def section_head(cid: Cid, size: int) -> bytes:
 
 def node_car(root: Cid, blocks: Sequence[Block]) -> tuple[bytes, tuple[BlockAt, ...]]:
     """The CAR of these blocks in their order, and where each lies in it."""
-    parts = [header([root])]
+    return pack_car([root], blocks)
+
+
+def pack_car(roots: Sequence[Cid], blocks: Sequence[Block]) -> tuple[bytes, tuple[BlockAt, ...]]:
+    """A CAR of several roots: its blocks in their order, and where each lies in it."""
+    parts = [header(roots)]
     at, places = len(parts[0]), list[BlockAt]()
     for block in blocks:
         head = section_head(block.cid, len(block.data))

@@ -70,6 +70,15 @@ class CarReader:
         Raises:
             CarError: a section is cut off or too large, or its block is not the one that its CID names.
         """
+        for _, block in self.placed():
+            yield block
+
+    def placed(self) -> Iterator[tuple[BlockAt, Block]]:
+        """The blocks, in order, each with its place.
+
+        Raises:
+            CarError: as when iterating.
+        """
         for place, begun in self._sections():
             block = Block(place.cid, begun + self._exactly(place.length - len(begun)))
             if self._check_hashes:
@@ -77,7 +86,7 @@ class CarReader:
                     check(block)
                 except BlockError as why:
                     raise CarError(str(why), offset=place.offset, hint=why.hint) from why
-            yield block
+            yield place, block
 
     def index(self) -> Iterator[BlockAt]:
         """Where each block lies, in order, without looking at its bytes.

@@ -1,13 +1,14 @@
-"""dag-cbor, read: for the links of other people's DAGs and for the header of a CAR.
+"""dag-cbor: for the links of other people's DAGs, for the header of a CAR, and for what is signed.
 
 Rule: a small, strict and bounded reader: definite lengths, shortest forms, text keys, tag 42 for links and no other, no
-deeper than `MAX_DEPTH`, no length believed before the bytes are there. What hlspub itself speaks in dag-cbor goes through
-`libipld`, which is faster, but hands out links and byte strings alike as bytes; a reader of links has to tell them apart.
+deeper than `MAX_DEPTH`, no length believed before the bytes are there; and a writer of the one canonical form. `libipld` is
+faster, but hands out links and byte strings alike as bytes; who reads links, or signs, has to tell them apart.
 
 Source: ipld.io/specs/codecs/dag-cbor/spec; RFC 8949 §3.
 """
 
 import struct
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -15,12 +16,14 @@ from hlspub.errors import BlockError, CidError
 from hlspub.ipld.cid import Cid
 
 Value: TypeAlias = "int | float | bool | str | bytes | Cid | list[Value] | dict[str, Value] | None"
+Writable: TypeAlias = "int | float | bool | str | bytes | Cid | Sequence[Writable] | Mapping[str, Writable] | None"
 
 MAX_DEPTH = 128
 _LINK_TAG = 42
 _SIZES = {24: 1, 25: 2, 26: 4, 27: 8}
 _LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 _SIMPLE = {20: False, 21: True, 22: None}
+_SIMPLE_BYTES = {value: bytes((7 << 5 | info,)) for info, value in _SIMPLE.items()}
 _FLOAT64 = 27
 
 
@@ -45,6 +48,74 @@ def decode(data: bytes) -> Value:
     if end != len(data):
         raise BlockError("bytes behind a dag-cbor value", offset=end)
     return value
+
+
+def encode(value: Writable) -> bytes:
+    """The canonical form of `value`: shortest numbers, floats of 64 bits, keys by length and then by their bytes.
+
+    Raises:
+        ValueError: an integer of more than 64 bits.
+    """
+    out: list[bytes] = []
+    _write(value, out)
+    return b"".join(out)
+
+
+def _write(value: Writable, out: list[bytes]) -> None:
+    match value:
+        case bool() | None:
+            out.append(_SIMPLE_BYTES[value])
+        case int():
+            out.append(_head_of(_Major.UNSIGNED, value) if value >= 0 else _head_of(_Major.NEGATIVE, -1 - value))
+        case float():
+            out.append(struct.pack(">Bd", _Major.SIMPLE << 5 | _FLOAT64, value))
+        case str():
+            raw = value.encode()
+            out += (_head_of(_Major.TEXT, len(raw)), raw)
+        case bytes():
+            out += (_head_of(_Major.BYTES, len(value)), value)
+        case Cid():
+            out += (_head_of(_Major.TAG, _LINK_TAG), _head_of(_Major.BYTES, len(value.raw) + 1), b"\x00", value.raw)
+        case Mapping():
+            out.append(_head_of(_Major.MAP, len(value)))
+            for key in sorted(value, key=lambda key: (len(key.encode()), key.encode())):
+                _write(key, out)
+                _write(value[key], out)
+        case _:
+            out.append(_head_of(_Major.ARRAY, len(value)))
+            for item in value:
+                _write(item, out)
+
+
+def _head_of(major: _Major, argument: int) -> bytes:
+    """Major type and argument in the shortest form."""
+    if argument < min(_SIZES):
+        return bytes((major << 5 | argument,))
+    for info, size in _SIZES.items():
+        if argument < 1 << 8 * size:
+            return bytes((major << 5 | info,)) + argument.to_bytes(size, "big")
+    raise ValueError(f"dag-cbor holds 64 bits, not {argument}")
+
+
+def follow(data: bytes, segments: Sequence[str]) -> tuple[Cid | None, int]:
+    """The first link that a path leads to, by keys of maps and indices of lists, and how many segments that took.
+
+    None where there is no such way, or it ends before a link.
+
+    Raises:
+        BlockError: not dag-cbor.
+    """
+    value = decode(data)
+    for taken, segment in enumerate(segments, 1):
+        if isinstance(value, dict) and segment in value:
+            value = value[segment]
+        elif isinstance(value, list) and segment in map(str, range(len(value))):
+            value = value[int(segment)]
+        else:
+            break
+        if isinstance(value, Cid):
+            return value, taken
+    return None, 0
 
 
 def links(data: bytes) -> tuple[Cid, ...]:

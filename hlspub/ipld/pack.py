@@ -15,7 +15,7 @@ from typing import TypeAlias
 from hlspub.ipld import car
 from hlspub.ipld.block import BlockAt
 from hlspub.ipld.cid import Cid
-from hlspub.ipld.file import Layout, Part, leaf
+from hlspub.ipld.file import Layout, Leaf, Part, leaf
 from hlspub.ipld.profile import Profile
 
 Buffer: TypeAlias = bytes | memoryview
@@ -41,7 +41,7 @@ class Packing:
 
 
 class FilePacker:
-    """Packs one file; `leaf` for each chunk of `chunk_size` bytes (the last one shorter), then `finish`."""
+    """Packs one file; `leaf` (or `add`) for each chunk of `chunk_size` bytes (the last one shorter), then `finish`."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -53,7 +53,10 @@ class FilePacker:
 
     def leaf(self, chunk: memoryview) -> Sequence[Buffer]:
         """Hash the next chunk; the buffers of its section and of the nodes it completes."""
-        made = leaf(chunk, self._profile)
+        return self.add(leaf(chunk, self._profile), chunk)
+
+    def add(self, made: Leaf, chunk: memoryview) -> Sequence[Buffer]:
+        """`leaf` for a chunk that was hashed before, in whatever order or thread; added in order, by one at a time."""
         head = self._section(made.cid, made.length)
         out: list[Buffer] = [head + made.head, chunk]
         if made.tail:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from hlspub.errors import BlockError
-from hlspub.ipld import node
+from hlspub.ipld import dagcbor, node
 from hlspub.ipld.cid import Cid, Codec
 from hlspub.ipld.dagpb import Link
 from hlspub.ipld.node import Kind, Node
@@ -43,7 +43,7 @@ class Resolution:
         kind: what that is.
         size: as `Node.size`.
         block: its bytes.
-        roots: the root and the CID that each segment led to.
+        roots: the root and each CID that the path led through.
         trail: every block touched on the way, shards and terminus included, in order.
         remaining: the segments that lead nowhere; empty when the path exists.
     """
@@ -73,7 +73,7 @@ def fetch(cid: Cid) -> Walk[bytes]:
 
 
 def resolve(root: Cid, segments: Sequence[str]) -> Walk[Resolution]:
-    """Follow a path through directories, flat and sharded.
+    """Follow a path through directories, flat and sharded, and through the maps and lists of dag-cbor.
 
     Raises:
         BlockError: a block on the way is not what it should be.
@@ -82,16 +82,21 @@ def resolve(root: Cid, segments: Sequence[str]) -> Walk[Resolution]:
     block = yield from fetch(cid)
     here = node.read(cid, block)
     done = 0
-    for segment in segments:
-        link = (yield from _find(here, segment, trail)) if here.kind is Kind.DIRECTORY else None
-        if link is None:
+    while done < len(segments):
+        taken, found = 1, None
+        if here.kind is Kind.DIRECTORY:
+            link = yield from _find(here, segments[done], trail)
+            found = None if link is None else link.cid
+        elif cid.codec is Codec.DAG_CBOR:
+            found, taken = dagcbor.follow(block, segments[done:])
+        if found is None:
             break
-        cid = link.cid
+        cid = found
         roots.append(cid)
         trail.append(cid)
         block = yield from fetch(cid)
         here = node.read(cid, block)
-        done += 1
+        done += taken
     return Resolution(cid, here.kind, here.size, block, tuple(roots), tuple(trail), tuple(segments[done:]))
 
 

@@ -16,13 +16,14 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from hlspub.errors import HlspubError, InputError, JournalError, PermissionRefused
+from hlspub.errors import HlspubError, InputError, JournalError, PermissionRefused, StorageError
 from hlspub.journal import schema
 from hlspub.journal.trouble import damaged, explain
 
 _BUSY_S = 1.0  # wait for another program's lock before it is reported
-_CACHE_KIB = 16 * 1024  # the upper levels of the block index of some millions of blocks
+_CACHE_KIB = 4 * 1024  # for each connection; the kernel caches the rest of the file
 _NEEDS_FILES = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})  # readers share memory by a file beside it
+_BACKUP = ".backup"
 _KEEP_WAL = 16 * 1024 * 1024  # bytes that the log's file may keep after a checkpoint
 
 _WRITER = f"""
@@ -124,7 +125,7 @@ def _version(db: sqlite3.Connection, path: Path, known: int) -> int:
         raise JournalError(
             f"the journal {path} has version {version}; this hlspub knows versions up to {known}",
             hint="It was written by a newer hlspub: install that one again. A copy from before its migration may lie "
-            "beside the journal (.bak).",
+            f"beside the journal ({path.name}.v*{_BACKUP}).",
         )
     if version == 0:
         raise damaged(path, "it has tables but no version")
@@ -132,14 +133,28 @@ def _version(db: sqlite3.Connection, path: Path, known: int) -> int:
 
 
 def _back_up(db: sqlite3.Connection, path: Path, version: int) -> None:
-    """Put a whole copy of the journal beside it, under a name that says its version."""
-    backup = path.with_name(f"{path.name}.v{version}.bak")
+    """Put a whole copy of the journal beside it, under a name that says its version; there is one a version.
+
+    Raises:
+        StorageError: there is no room for it; nothing was changed.
+    """
+    backup = path.with_name(f"{path.name}.v{version}{_BACKUP}")
     unfinished = backup.with_name(f"{backup.name}.tmp")
     unfinished.unlink(missing_ok=True)
-    db.execute("VACUUM INTO ?", (str(unfinished),))
-    _sync(unfinished)
-    unfinished.rename(backup)
-    _sync(path.parent)
+    needed = db.execute("PRAGMA page_count").fetchone()[0] * db.execute("PRAGMA page_size").fetchone()[0]
+    room = os.statvfs(path.parent)
+    if needed > room.f_bavail * room.f_frsize:
+        raise StorageError(
+            f"no room for a copy of the journal {path} before its migration: {needed} bytes",
+            hint="Make room on that file system; the journal is as it was.",
+        )
+    try:
+        db.execute("VACUUM INTO ?", (str(unfinished),))
+        _sync(unfinished)
+        unfinished.rename(backup)
+        _sync(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -15,17 +15,19 @@ _KEYS_AT_ONCE = 500  # of a query's parameters
 
 _PENDING = """
 WITH due AS (
-    SELECT shard.shard_id, urgent, attempts, error
+    SELECT shard.shard_id, urgent, attempts, error, queued_at
     FROM shard JOIN target USING (target_id)
     WHERE name = :target AND confirmed_at IS NULL AND {which}
     ORDER BY urgent DESC, shard.shard_id LIMIT :limit
 )
-SELECT shard_id, attempts, error, key, kind, root, car.size, sha256
+SELECT shard_id, attempts, error, queued_at, key, kind, root, car.size, sha256,
+       EXISTS (SELECT 1 FROM file WHERE file.car_id = car.car_id AND file.kind = 'playlist')
 FROM due JOIN shard_car USING (shard_id) JOIN car USING (car_id)
 ORDER BY urgent DESC, shard_id, car_id
 """
 _DUE = _PENDING.format(which="(attempts = 0 OR next_try_at <= :now)")
 _PARKED = _PENDING.format(which="attempts > 0 AND next_try_at IS NULL")
+_FAILED = _PENDING.format(which="attempts > 0")
 
 _BACKLOG = """
 SELECT coalesce(sum(size), 0), min(queued_at), coalesce(sum(attempts > 0), 0),
@@ -60,11 +62,30 @@ SELECT key FROM car WHERE key IN ({keys}) AND NOT EXISTS (
     SELECT 1 FROM shard_car JOIN shard USING (shard_id) WHERE shard_car.car_id = car.car_id AND confirmed_at IS NULL
 )
 """
+_NEWEST = "SELECT coalesce(max(shard_id), 0) FROM shard"
+_OLDEST = """
+SELECT shard_id FROM shard JOIN target USING (target_id)
+WHERE name = ? AND confirmed_at IS NULL AND urgent = ? ORDER BY shard_id LIMIT 1
+"""
+_UNSENT = """
+SELECT DISTINCT key, kind, root, size, sha256 FROM car
+WHERE (
+    car_id IN (SELECT car_id FROM file WHERE session_id = :session)
+    OR car_id IN (SELECT car_id FROM root WHERE session_id = :session)
+) AND NOT EXISTS (
+    SELECT 1 FROM shard_car JOIN shard USING (shard_id) JOIN target USING (target_id)
+    WHERE shard_car.car_id = car.car_id AND name = :target
+) ORDER BY car_id
+"""
 _SPOTS = """
 SELECT key, offset, length FROM block JOIN car USING (car_id) WHERE digest = ?
 """
 
-_ShardRow = tuple[int, int, str | None, str, str, bytes, int, bytes | None]
+_PLACES = """
+SELECT digest, offset, length FROM block JOIN car USING (car_id) WHERE key = ? ORDER BY offset
+"""
+
+_ShardRow = tuple[int, int, str | None, float, str, str, bytes, int, bytes | None, int]
 
 
 class DeliveryReads:
@@ -87,9 +108,27 @@ class DeliveryReads:
         """Shards that failed so that a person has to act first; `ShardDelayed` with a time makes them due again."""
         return list(_shards(self._db.execute(_PARKED, {"target": target, "limit": limit})))
 
+    def failed_shards(self, target: str, limit: int) -> list[PendingShard]:
+        """Shards that were tried and are not confirmed, whether they wait for a time or for a person."""
+        return list(_shards(self._db.execute(_FAILED, {"target": target, "limit": limit})))
+
     def next_try_at(self, target: str) -> float | None:
         """When the first of the shards that failed is due again; it may be past. None: no failed shard waits for a time."""
         return self._db.execute(_NEXT_TRY, (target,)).fetchone()[0]
+
+    def newest_shard(self) -> int:
+        """The shard that was queued last, at whichever target; 0 before the first."""
+        return self._db.execute(_NEWEST).fetchone()[0]
+
+    def oldest_shard(self, target: str) -> int | None:
+        """The first shard that `target` has not confirmed, due or not."""
+        found = [self._db.execute(_OLDEST, (target, urgent)).fetchone() for urgent in (1, 0)]
+        return min((row[0] for row in found if row is not None), default=None)
+
+    def unsent(self, session: int, target: str) -> list[QueuedCar]:
+        """CARs of the session (files and roots) that were never queued at `target`: it was added since."""
+        rows = self._db.execute(_UNSENT, {"session": session, "target": target})
+        return [QueuedCar(key, CarKind(kind), Cid(root), size, sha256) for key, kind, root, size, sha256 in rows]
 
     def backlog(self, target: str) -> Backlog:
         """What `target` has not confirmed."""
@@ -122,14 +161,19 @@ class DeliveryReads:
             found.update(key for (key,) in self._db.execute(sql, some))
         return found
 
+    def places(self, key: str) -> list[tuple[bytes, int, int]]:
+        """The blocks of a CAR: digest, offset and length; of equal ones the first."""
+        return self._db.execute(_PLACES, (key,)).fetchall()
+
     def find_block(self, cid: Cid) -> list[BlockSpot]:
         """Every place where the block with this digest lies, under whichever version and codec of its CID."""
         return [BlockSpot(key, offset, length) for key, offset, length in self._db.execute(_SPOTS, (cid.digest,))]
 
 
 def _shards(rows: Iterable[_ShardRow]) -> Iterator[PendingShard]:
-    for (shard, attempts, error), cars in groupby(rows, key=lambda row: row[:3]):
+    for (shard, attempts, error, queued_at), cars in groupby(rows, key=lambda row: row[:4]):
         sent = tuple(
-            QueuedCar(key, CarKind(kind), Cid(root), size, sha256) for *_, key, kind, root, size, sha256 in cars
+            QueuedCar(key, CarKind(kind), Cid(root), size, sha256, bool(fleeting))
+            for *_, key, kind, root, size, sha256, fleeting in cars
         )
-        yield PendingShard(shard, attempts, sent, error)
+        yield PendingShard(shard, attempts, sent, error, queued_at)

@@ -12,12 +12,15 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, sleep, to_thread
 
+from hlspub.errors import StorageError
 from hlspub.journal import schema
 from hlspub.journal.database import open_writer
-from hlspub.journal.writer import Job, JournalEvent, Outcome, Writer
+from hlspub.journal.writer import Job, JournalBlocked, JournalEvent, JournalResumed, Outcome, Writer
 from hlspub.records import Record
+
+_LOOK_S = 2.0  # how often a disk that refuses is tried while the journal is being opened
 
 
 class Journal:
@@ -37,15 +40,16 @@ class Journal:
     ) -> Self:
         """Open the journal at `path`, made or migrated where needed, and start its writer.
 
-        `on_event` is called on the loop when the disk begins to refuse and when it ceases to.
+        `on_event` is called on the loop when the disk begins to refuse and when it ceases to. Who listens so waits for the
+        disk here too: a service that ended instead would soon be started no more.
 
         Raises:
             JournalError: it is damaged, another program's, or from a newer hlspub.
-            StorageError: this machine's disk refuses.
+            StorageError: this machine's disk refuses, and nobody listens.
             PermissionRefused: its directory may not be written.
         """
         loop = asyncio.get_running_loop()
-        db, newest = await to_thread.run_sync(_open, path, migrations)
+        db, newest = await _open_patiently(path, migrations, on_event)
 
         # One call into the loop a commit. `from_thread.run_sync` would hold the writer up until the loop had time for it.
         def deliver(outcomes: Sequence[Outcome]) -> None:
@@ -99,6 +103,26 @@ class Journal:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer.submit(Job(records, future))
         await future
+
+
+async def _open_patiently(
+    path: Path, migrations: Sequence[str], on_event: Callable[[JournalEvent], None] | None
+) -> tuple[sqlite3.Connection, int]:
+    """Open it; while the disk refuses, try again, if someone is told."""
+    for tries in count(1):
+        try:
+            opened = await to_thread.run_sync(_open, path, migrations)
+        except StorageError as why:
+            if on_event is None:
+                raise
+            if tries == 1:
+                on_event(JournalBlocked(str(why), why.hint))
+            await sleep(_LOOK_S)
+        else:
+            if tries > 1 and on_event is not None:
+                on_event(JournalResumed(tries - 1))
+            return opened
+    raise AssertionError("the loop above returns or raises")
 
 
 def _open(path: Path, migrations: Sequence[str]) -> tuple[sqlite3.Connection, int]:

@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from hlspub.journal.database import open_reader
+from hlspub.journal.receipts import ReceiptReads
 from hlspub.journal.status import StatusReads
 from hlspub.journal.trouble import explain
 
@@ -35,7 +36,7 @@ _INVARIANTS = (
 )
 
 
-class JournalReader(StatusReads):
+class JournalReader(StatusReads, ReceiptReads):
     """A read-only connection to the journal at `path`, and every question that it answers.
 
     Raises:

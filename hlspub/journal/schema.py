@@ -169,4 +169,87 @@ CREATE TABLE root_bound (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE interval RENAME TO old_interval;
+DROP INDEX interval_bound;
+CREATE TABLE interval (
+    session_id   INTEGER NOT NULL,
+    playlist     TEXT NOT NULL,
+    path         TEXT NOT NULL,
+    from_version INTEGER NOT NULL,
+    to_version   INTEGER,                        -- the first version that no longer lists it; NULL: the newest does
+    bound        INTEGER,                        -- version of `path` that the listing means; NULL: not there yet
+    kind         TEXT NOT NULL,
+    sequence     INTEGER NOT NULL,
+    PRIMARY KEY (session_id, playlist, path, from_version),
+    -- no key to the playlist's version: it goes when it is superseded, the listing stays
+    FOREIGN KEY (session_id, path, bound) REFERENCES file (session_id, path, version)
+) STRICT, WITHOUT ROWID;
+INSERT INTO interval (session_id, playlist, path, from_version, to_version, bound, kind, sequence)
+    SELECT session_id, playlist, path, from_version, to_version, bound, kind, sequence FROM old_interval;
+DROP TABLE old_interval;
+CREATE INDEX interval_bound ON interval (session_id, path, bound);
+
+ALTER TABLE file ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;  -- 1: its window went on, and the transcoder deleted it
+CREATE INDEX file_passed ON file (session_id) WHERE passed;
+
+CREATE TABLE learned_segment (                   -- what windows listed, for the archive playlist
+    session_id INTEGER NOT NULL REFERENCES session,
+    playlist   TEXT NOT NULL,
+    sequence   INTEGER NOT NULL,
+    text       TEXT NOT NULL,
+    keys       TEXT NOT NULL,
+    map        TEXT NOT NULL,
+    map_keys   TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    target_s   REAL NOT NULL,
+    at_head    INTEGER NOT NULL,
+    PRIMARY KEY (session_id, playlist, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE learned_range (
+    session_id INTEGER NOT NULL REFERENCES session,
+    playlist   TEXT NOT NULL,
+    line       TEXT NOT NULL,
+    sequence   INTEGER NOT NULL,
+    floats     INTEGER NOT NULL,
+    PRIMARY KEY (session_id, playlist, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gone (                              -- CARs that were forgotten and whose files may still lie in the store
+    key TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+"""
+
+_VERSION_3 = """
+CREATE TABLE name (                              -- names of IPNS
+    name     TEXT PRIMARY KEY,                   -- k51…
+    label    TEXT NOT NULL,                      -- what the configuration calls it
+    stream   TEXT NOT NULL,
+    sequence INTEGER NOT NULL,                   -- never goes back
+    root     BLOB NOT NULL,
+    signed   BLOB NOT NULL,                      -- the newest record
+    made_at  REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE name_sent (
+    name     TEXT NOT NULL REFERENCES name,
+    service  TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    sent_at  REAL NOT NULL,
+    PRIMARY KEY (name, service)
+) STRICT, WITHOUT ROWID;
+"""
+
+_VERSION_4 = """
+CREATE TABLE hook (                              -- who is told of publications, and how far
+    name      TEXT NOT NULL,                     -- what the configuration calls it
+    stream_id INTEGER NOT NULL REFERENCES stream,
+    seq       INTEGER NOT NULL,                  -- of the last publication that it took, or that it need not take
+    told_at   REAL,                              -- when it took one last; NULL: none yet
+    PRIMARY KEY (name, stream_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hook_stream ON hook (stream_id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

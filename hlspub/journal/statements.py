@@ -15,13 +15,11 @@ from typing import Any
 
 from hlspub import records
 from hlspub.ipld.cid import Cid
+from hlspub.journal import forgetting, joining, telling
+from hlspub.journal.refused import RecordRefused
 from hlspub.model import Car, FileIdentity, FileKind
 
 Write = Callable[[sqlite3.Connection, Any], None]
-
-
-class RecordRefused(ValueError):  # noqa: N818 -- read as a sentence where it is caught
-    """A record names something that is not in the journal, or contradicts what is: a bug of its writer."""
 
 
 def write(db: sqlite3.Connection, record: records.Record) -> None:
@@ -69,8 +67,9 @@ VALUES (:session, :path, :version, :kind, :car_id, :size, :tsize,
 _CARRIED = """
 INSERT INTO file (session_id, path, version, kind, car_id, size, tsize,
                   device, inode, source_size, mtime_ns, ctime_ns, taken_at)
-SELECT :session, path, :version, kind, car_id, size, tsize, device, inode, source_size, mtime_ns, ctime_ns, taken_at
-FROM file WHERE session_id = :from_session AND path = :path AND version = :from_version
+SELECT :session, :path, :version, kind, car_id, size, tsize, device, inode, source_size, mtime_ns, ctime_ns, taken_at
+FROM file
+WHERE session_id = :from_session AND path = coalesce(nullif(:from_path, ''), :path) AND version = :from_version
 """
 _SEEN = """
 UPDATE file SET device = :device, inode = :inode, source_size = :source_size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns
@@ -101,6 +100,15 @@ def _identity(identity: FileIdentity) -> dict[str, int]:
         "mtime_ns": identity.mtime_ns,
         "ctime_ns": identity.ctime_ns,
     }
+
+
+def _end_session(db: sqlite3.Connection, record: records.SessionEnded) -> None:
+    """The archive playlists are written: what they were made from goes."""
+    values = _parameters(record)
+    sql = "UPDATE session SET state = 'ended', ended_at = coalesce(ended_at, :at) WHERE session_id = :session"
+    _change_one(db, sql, values, record)
+    for table in ("learned_segment", "learned_range"):
+        db.execute(f"DELETE FROM {table} WHERE session_id = :session", values)  # noqa: S608 -- of two names
 
 
 def _take_file(db: sqlite3.Connection, record: records.FileTaken) -> None:
@@ -135,6 +143,12 @@ def _see_file(db: sqlite3.Connection, record: records.FileSeen) -> None:
     _change_one(db, _SEEN, _parameters(record) | _identity(record.identity), record)
 
 
+def _pass_files(db: sqlite3.Connection, record: records.FilesPassed) -> None:
+    rows = [(record.session, path) for path in record.paths]
+    db.executemany("DELETE FROM interval WHERE session_id = ? AND path = ? AND to_version IS NOT NULL", rows)
+    db.executemany("UPDATE file SET passed = 1 WHERE session_id = ? AND path = ?", rows)
+
+
 def _make_root(db: sqlite3.Connection, record: records.RootMade) -> None:
     car_id = None if record.car is None else _car(db, record.car)
     values = _parameters(record) | {"car_id": car_id}
@@ -148,6 +162,8 @@ def _make_root(db: sqlite3.Connection, record: records.RootMade) -> None:
 
 
 def _bind_root(db: sqlite3.Connection, record: records.RootBound) -> None:
+    if _was_forgotten(db, record):
+        return
     _know_target(db, record.target)
     sql = """
     INSERT INTO root_bound (session_id, number, target_id, bound_at)
@@ -155,6 +171,13 @@ def _bind_root(db: sqlite3.Connection, record: records.RootBound) -> None:
     ON CONFLICT DO UPDATE SET bound_at = bound_at
     """
     _change_one(db, sql, _parameters(record), record)
+
+
+def _was_forgotten(db: sqlite3.Connection, record: records.RootBound) -> bool:
+    """Whether the root was there: a target that takes long may bind it when nobody keeps it any more."""
+    sql = "SELECT max(number), max(number = ?) FROM root WHERE session_id = ?"
+    newest, is_there = db.execute(sql, (record.number, record.session)).fetchone()
+    return newest is not None and record.number < newest and not is_there
 
 
 def _announce_root(db: sqlite3.Connection, record: records.RootAnnounced) -> None:
@@ -169,6 +192,12 @@ def _announce_root(db: sqlite3.Connection, record: records.RootAnnounced) -> Non
     WHERE stream_id = (SELECT stream_id FROM session WHERE session_id = :session)
     """
     _change_one(db, sql, values, record)
+
+
+def _find_car(db: sqlite3.Connection, record: records.CarFound) -> None:
+    car_id, size = _car(db, record.car), record.car.size_bytes
+    _queue(db, car_id, size, record.confirmed, record.at, urgent=False, confirmed_at=record.at)
+    _queue(db, car_id, size, record.targets, record.at, urgent=False)
 
 
 def _car(db: sqlite3.Connection, car: Car) -> int:
@@ -192,14 +221,22 @@ def _car(db: sqlite3.Connection, car: Car) -> int:
 
 
 def _queue(
-    db: sqlite3.Connection, car_id: int, size: int, targets: tuple[str, ...], at: float, *, urgent: bool
+    db: sqlite3.Connection,
+    car_id: int,
+    size: int,
+    targets: tuple[str, ...],
+    at: float,
+    *,
+    urgent: bool,
+    confirmed_at: float | None = None,
 ) -> None:
     """Queue one shard with this CAR at each target. A CAR that was sent before is sent again: putting is idempotent."""
     for target in targets:
         _know_target(db, target)
         shard = db.execute(
-            "INSERT INTO shard (target_id, urgent, size, queued_at) SELECT target_id, ?, ?, ? FROM target WHERE name = ?",
-            (urgent, size, at, target),
+            "INSERT INTO shard (target_id, urgent, size, queued_at, confirmed_at) "
+            "SELECT target_id, ?, ?, ?, ? FROM target WHERE name = ?",
+            (urgent, size, at, confirmed_at, target),
         ).lastrowid
         db.execute("INSERT INTO shard_car (shard_id, car_id) VALUES (?, ?)", (shard, car_id))
 
@@ -223,12 +260,11 @@ WRITES: Mapping[type, Write] = MappingProxyType(
                 reason = coalesce(reason, :reason), ending_at = coalesce(ending_at, :at)
             WHERE session_id = :session
         """),
-        records.SessionEnded: _one("""
-            UPDATE session SET state = 'ended', ended_at = coalesce(ended_at, :at) WHERE session_id = :session
-        """),
+        records.SessionEnded: _end_session,
         records.FileTaken: _take_file,
         records.FileCarried: _carry_file,
         records.FileSeen: _see_file,
+        records.FilesPassed: _pass_files,
         records.PlaylistTaken: _one("""
             INSERT INTO playlist (session_id, path, version, multivariant, media_sequence, last_sequence,
                 target_duration_s, endlist)
@@ -237,7 +273,8 @@ WRITES: Mapping[type, Write] = MappingProxyType(
         """),
         records.ReferenceOpened: _one("""
             INSERT INTO interval (session_id, playlist, path, from_version, bound, kind, sequence)
-            VALUES (:session, :playlist, :path, :from_version, :bound, :kind, :sequence)
+            SELECT :session, :playlist, :path, :from_version, :bound, :kind, :sequence
+            FROM playlist WHERE session_id = :session AND path = :playlist AND version = :from_version
         """),
         records.ReferenceBound: _one("""
             UPDATE interval SET bound = :bound
@@ -249,9 +286,19 @@ WRITES: Mapping[type, Write] = MappingProxyType(
             WHERE session_id = :session AND playlist = :playlist AND path = :path AND from_version = :from_version
                 AND to_version IS NULL
         """),
+        records.SegmentLearned: _one("""
+            INSERT INTO learned_segment (session_id, playlist, sequence, text, keys, map, map_keys, number, target_s, at_head)
+            VALUES (:session, :playlist, :sequence, :text, :keys, :map, :map_keys, :number, :target_s, :at_head)
+        """),
+        records.RangeLearned: _one("""
+            INSERT INTO learned_range (session_id, playlist, line, sequence, floats)
+            VALUES (:session, :playlist, :line, :sequence, :floats)
+            ON CONFLICT DO UPDATE SET sequence = excluded.sequence, floats = excluded.floats
+        """),
         records.RootMade: _make_root,
         records.RootBound: _bind_root,
         records.RootAnnounced: _announce_root,
+        records.CarFound: _find_car,
         records.ShardConfirmed: _one("""
             UPDATE shard SET confirmed_at = coalesce(confirmed_at, :at), note = coalesce(note, nullif(:note, '')),
                 next_try_at = NULL, error = NULL
@@ -263,5 +310,8 @@ WRITES: Mapping[type, Write] = MappingProxyType(
                 error = iif(confirmed_at IS NULL, :error, NULL)
             WHERE shard_id = :shard
         """),
+        **forgetting.WRITES,
+        **joining.WRITES,
+        **telling.WRITES,
     }
 )

@@ -10,7 +10,6 @@ from itertools import islice
 
 from hlspub.ipld.cid import Cid
 from hlspub.journal.values import (
-    BoundFile,
     SavedFile,
     SavedInterval,
     SavedPlaylist,
@@ -18,7 +17,6 @@ from hlspub.journal.values import (
     SavedSession,
     SavedStream,
 )
-from hlspub.model import FileIdentity, FileKind
 from hlspub.records import SessionState
 
 _SESSIONS = """
@@ -27,7 +25,7 @@ FROM session JOIN stream USING (stream_id) WHERE name = ? ORDER BY session_id DE
 """
 _FILES = """
 SELECT path, {version}, file.kind, root, file.size, tsize, key, device, inode, source_size, mtime_ns, ctime_ns, taken_at
-FROM file JOIN car USING (car_id) WHERE session_id = ? {group}
+FROM file JOIN car USING (car_id) WHERE session_id = ? AND NOT passed {group}
 """
 _NEWEST_FILES = _FILES.format(version="max(version)", group="GROUP BY path")  # the other columns are of the same row
 _ALL_FILES = _FILES.format(version="version", group="ORDER BY path, version")
@@ -43,11 +41,8 @@ WHERE session_id = :session AND playlist.version >= coalesce((
 ORDER BY playlist.path, playlist.version
 """
 _INTERVALS = """
-SELECT playlist, interval.path, interval.kind, sequence, from_version, to_version, bound, root, tsize, key
-FROM interval
-LEFT JOIN file ON file.session_id = interval.session_id AND file.path = interval.path AND version = bound
-LEFT JOIN car USING (car_id)
-WHERE interval.session_id = ? ORDER BY playlist, interval.path, from_version
+SELECT playlist, path, kind, sequence, from_version, to_version, bound FROM interval
+WHERE session_id = ? ORDER BY playlist, path, from_version
 """
 _ROOTS = """
 SELECT session_id, number, root.root, tsize, entry, final, made_at, seq, announced_at, latency_s, key
@@ -58,11 +53,14 @@ _OF_STREAM = "stream_id = (SELECT stream_id FROM stream WHERE name = ?) AND seq 
 _LAST_OF = _ROOTS.format(which="session_id = ? AND seq IS NOT NULL ORDER BY number DESC LIMIT 1")
 _ANNOUNCED = _ROOTS.format(which=f"{_OF_STREAM} ORDER BY seq DESC")
 _FINAL = _ROOTS.format(which=f"{_OF_STREAM} AND final ORDER BY seq DESC")
+_AT_TARGET = (
+    "(session_id, number) IN (SELECT session_id, number FROM root_bound JOIN target USING (target_id) WHERE name = ?)"
+)
+_BOUND_AT = _ROOTS.format(which=f"{_OF_STREAM} AND {_AT_TARGET} ORDER BY session_id DESC, number DESC LIMIT 1")
 _ROOT_PLAYLISTS = "SELECT path, version FROM root_playlist WHERE session_id = ? AND number = ? ORDER BY path"
 _ROOT_BOUND = "SELECT name FROM root_bound JOIN target USING (target_id) WHERE session_id = ? AND number = ?"
 _ALL = -1  # SQLite's LIMIT for all
 
-_FileRow = tuple[str, int, str, bytes, int, int, str, int, int, int, int, int, float]
 _RootRow = tuple[int, int, bytes, int, str, int, float, int | None, float | None, float | None, str | None]
 
 
@@ -93,12 +91,17 @@ class StreamReads:
         ]
 
     def files(self, session: int) -> Iterator[SavedFile]:
-        """The newest version of each file, by path."""
-        return _files(self._db.execute(_NEWEST_FILES, (session,)))
+        """The newest version of each file that the session knows, by path."""
+        return map(SavedFile._make, self._db.execute(_NEWEST_FILES, (session,)))
 
     def versions(self, session: int) -> Iterator[SavedFile]:
-        """Every file version, by path, oldest first."""
-        return _files(self._db.execute(_ALL_FILES, (session,)))
+        """Every version of each file that the session knows, by path, oldest first."""
+        return map(SavedFile._make, self._db.execute(_ALL_FILES, (session,)))
+
+    def passed(self, session: int) -> list[tuple[str, int]]:
+        """The file versions that its window left behind and whose rows are still there: path, version."""
+        sql = "SELECT path, version FROM file WHERE session_id = ? AND passed"
+        return self._db.execute(sql, (session,)).fetchall()
 
     def playlists(self, session: int) -> Iterator[SavedPlaylist]:
         """The playlist versions that are, or may come, into a root: those in the newest root made and all later ones.
@@ -114,11 +117,7 @@ class StreamReads:
 
     def intervals(self, session: int) -> Iterator[SavedInterval]:
         """What the session's playlists listed from which version to which, by playlist and path, oldest first."""
-        for playlist, path, kind, sequence, start, end, bound, root, tsize, key in self._db.execute(
-            _INTERVALS, (session,)
-        ):
-            file = None if bound is None else BoundFile(bound, Cid(root), tsize, key)
-            yield SavedInterval(playlist, path, kind, sequence, start, end, file)
+        return map(SavedInterval._make, self._db.execute(_INTERVALS, (session,)))
 
     def roots(self, session: int, limit: int | None = None) -> list[SavedRoot]:
         """The roots made of a session, newest first, announced or not."""
@@ -127,6 +126,10 @@ class StreamReads:
     def last_announced(self, session: int) -> SavedRoot | None:
         """The session's newest announced root."""
         return next(self._roots(self._db.execute(_LAST_OF, (session,))), None)
+
+    def last_bound(self, stream: str, target: str) -> SavedRoot | None:
+        """The stream's newest root that was announced and is bound at the target."""
+        return next(self._roots(self._db.execute(_BOUND_AT, (stream, target))), None)
 
     def announced(self, stream: str, since: float | None = None) -> Iterator[SavedRoot]:
         """The announced roots of a stream, of all its sessions, newest first, back to those announced at `since`."""
@@ -160,9 +163,3 @@ class StreamReads:
                 bound=frozenset(name for (name,) in self._db.execute(_ROOT_BOUND, (session, number))),
                 car_key=key,
             )
-
-
-def _files(rows: Iterable[_FileRow]) -> Iterator[SavedFile]:
-    for path, version, kind, root, size, tsize, key, device, inode, source_size, mtime_ns, ctime_ns, taken_at in rows:
-        identity = FileIdentity(device, inode, source_size, mtime_ns, ctime_ns)
-        yield SavedFile(path, version, FileKind(kind), Cid(root), size, tsize, key, identity, taken_at)

@@ -1,7 +1,7 @@
 """What SQLite's errors mean to hlspub: this machine's trouble, a damaged journal, or a bug.
 
 Rule: only errors that another try may cure become `StorageError`; they are never an answer to one caller, the writer keeps
-what it was given and tries again. Damage becomes `JournalError`. Everything else is a mistake in the code and stays what it is.
+what it was given and tries again. Damage becomes `JournalDamaged`. Everything else is a mistake in the code and stays so.
 
 Source: sqlite.org/rescode.html; the low byte of an extended code is its primary code.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from hlspub.errors import HlspubError, JournalError, StorageError
+from hlspub.errors import HlspubError, JournalDamaged, StorageError
 
 _ROOM = "Make room on that file system; hlspub goes on by itself."
 _DISK = "Look at the kernel's log (dmesg) for this disk; hlspub tries again by itself."
@@ -48,10 +48,10 @@ def explain(error: sqlite3.Error, path: Path) -> HlspubError | None:
     return None
 
 
-def damaged(path: Path, what: str) -> JournalError:
+def damaged(path: Path, what: str) -> JournalDamaged:
     """The error for a journal whose bytes are wrong."""
-    return JournalError(
+    return JournalDamaged(
         f"the journal {path} is damaged: {what}",
-        hint=f"Stop hlspub, move {path.name} and its -wal and -shm files aside, and run `hlspub recover`: it rebuilds "
-        "the journal from the local store and publications.jsonl.",
+        hint="Stop hlspub and run `hlspub recover`: it rebuilds the journal from the local store and publications.jsonl, and "
+        "keeps this one beside it.",
     )

@@ -3,22 +3,28 @@
 Times are Unix seconds, sizes bytes, paths as in the published tree. A CAR is named by its key.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hlspub.ipld.cid import Cid
 from hlspub.model import CarKind, FileIdentity, FileKind
 from hlspub.records import SessionState
 
+_KINDS: Mapping[str, FileKind] = MappingProxyType({kind.value: kind for kind in FileKind})
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedCar:
-    """A CAR as a target is sent it. `sha256` is that of all its bytes, where it was asked for."""
+    """A CAR as a target is sent it. `sha256` is that of all its bytes, where it was asked for; `fleeting`: a playlist's."""
 
     key: str
     kind: CarKind
     root: Cid
     size_bytes: int
     sha256: bytes | None = None
+    fleeting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class PendingShard:
     attempts: int
     cars: tuple[QueuedCar, ...]
     error: str | None = None
+    queued_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +81,46 @@ class SavedSession:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class SavedFile:
-    """A file version."""
+class SavedFile(NamedTuple):
+    """A file version. There may be a hundred thousand: it is the row as it stands, and its parts are made when asked for."""
 
     path: str
     version: int
-    kind: FileKind
-    cid: Cid
+    kind_name: str
+    raw_cid: bytes
     size_bytes: int
     tsize: int
     car_key: str
-    identity: FileIdentity
+    device: int
+    inode: int
+    source_size: int
+    mtime_ns: int
+    ctime_ns: int
     taken_at: float
+
+    @property
+    def kind(self) -> FileKind:
+        """What sort of file it is."""
+        return _KINDS[self.kind_name]
+
+    @property
+    def cid(self) -> Cid:
+        """The file's CID."""
+        return Cid(self.raw_cid)
+
+    @property
+    def identity(self) -> FileIdentity:
+        """The state of the file on disk when it was last read."""
+        return FileIdentity(self.device, self.inode, self.source_size, self.mtime_ns, self.ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a listing of a segment meant: version `bound` of `path`; None: a file that never came."""
+
+    path: str
+    sequence: int
+    bound: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +140,11 @@ class SavedPlaylist:
     car_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class BoundFile:
-    """The file version that a listing means."""
+class SavedInterval(NamedTuple):
+    """From `from_version` until before `to_version` (None: still) `playlist` lists `path`, and means its version `bound`.
 
-    version: int
-    cid: Cid
-    tsize: int
-    car_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class SavedInterval:
-    """From `from_version` until before `to_version` (None: still) `playlist` lists `path`; `bound` None: not there yet."""
+    `bound` None: that is not there yet. `kind` is an hls ReferenceKind. As for files: the row as it stands.
+    """
 
     playlist: str
     path: str
@@ -126,7 +152,7 @@ class SavedInterval:
     sequence: int
     from_version: int
     to_version: int | None
-    bound: BoundFile | None
+    bound: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +172,31 @@ class SavedRoot:
     latency_s: float | None
     bound: frozenset[str]
     car_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RootFacts:
+    """What decides whether a root is kept. `has_picture`: the journal knows which playlist versions it was made of."""
+
+    session: int
+    number: int
+    root: Cid
+    final: bool
+    seq: int | None
+    announced_at: float | None
+    has_picture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CarUse:
+    """A CAR, by its number in this journal, and who refers to it: file versions and roots. `pending`: a target waits."""
+
+    number: int
+    key: str
+    size_bytes: int
+    pending: bool
+    files: tuple[tuple[int, str, int], ...]
+    roots: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ What ends a session is the table of `engine.life`. Then, unless a new run of the
 directory: one last scan, everything that it finds is taken, and each playlist whose listings would now mean other files
 (an initialization section rewritten at the end) is read again. A listed file that is still not there is lost: it is named
 in the log, and the published copy of its playlist says EXT-X-GAP (RFC 8216bis §4.4.4.7). A media playlist without
-EXT-X-ENDLIST gets one. Nothing else is ever changed in a transcoder's text.
+EXT-X-ENDLIST gets one, and under `archive` one that slid becomes the whole recording (`archiving`). Nothing else is ever
+changed in a transcoder's text.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import structlog
 from hlspub.engine.course import Course
 from hlspub.engine.life import Event, Life
 from hlspub.model import Clock
+from hlspub.pipeline.archiving import Archiving
 from hlspub.pipeline.edits import Editor
 from hlspub.pipeline.entries import choose_entry
 from hlspub.pipeline.gaps import say_lost
@@ -39,6 +41,7 @@ class Ending:
     journal: Writer
     clock: Clock
     metrics: Metrics
+    archiving: Archiving
     started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +60,8 @@ class Ending:
         course, plan = self.stream.course, self.stream.plan
         if course is None or course.life is Life.ENDING:
             return None
+        if plan.rotate_s is not None and self.clock.now() - course.session.started_at >= plan.rotate_s:
+            return Event.ROTATE
         still_s = self.clock.now() - course.session.last_taken_at
         if "endlist" in plan.end_on:
             course.happen(Event.ENDLIST if course.complete() else Event.CONTINUED)
@@ -78,8 +83,9 @@ class Ending:
 
     async def collect(self, course: Course) -> None:
         """The last look at the directory; afterwards the session takes nothing more."""
-        await self.watcher.rescan()
-        await self.intake.drained()
+        for _ in ("playlists", "what is finished only because they list it"):
+            await self.watcher.rescan()
+            await self.intake.drained()
         for track in list(course.session.tracks.values()):
             if course.session.stale(track) or course.session.has_lost:
                 await self.intake.reread(track.path, self.clock.now())
@@ -99,10 +105,15 @@ class Ending:
                 hint="It has no playlist that viewers could open. Name one as the stream's entry for the next session.",
             )
         for track in course.reached():
+            recording = await self.archiving.recording(course, track)
+            if recording is not None:
+                say_lost(course, track, list(recording.lost), self.metrics)
+                await self.editor.archive(course, track, recording)
             lost = course.absent(track)
             say_lost(course, track, lost, self.metrics)
             if lost or not track.newest.endlist:
                 await self.editor.edit(course, track, lost, endlist=True)
+        self.archiving.forget(course.session)
 
 
 async def wait_announced(stream: Stream, course: Course, timeout_s: float) -> bool:

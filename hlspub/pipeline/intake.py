@@ -4,15 +4,17 @@ Rule: a file's bytes are read once, in a thread; from there on only the CAR coun
 on the loop, at once and whole, and handed to the journal in that order; `file.taken` is said after the commit.
 
 A playlist waits for the listed files that finished before it and are still being read, so that its listings mean what the
-transcoder meant. Of a playlist that changes more than once a second one version a second is taken, the newest.
-A file that vanished or changed under the reader is not an error: the watcher sees it again. A full disk stops the intake,
-aloud, until there is room; files that are still in the transcoder's directory are then taken.
+transcoder meant. Of a playlist that changes more than once a second one version a second is taken, the newest; under
+`archive` the versions in between are read too, and taken where their listings would be lost (`engine.glance`).
+A file that vanished or changed under the reader is not an error: the watcher sees it again.
+
+A disk without room stops the intake, aloud, until there is room; files that are still in the transcoder's directory are then
+taken, oldest first. The quota stops media only: playlists go on, so that what vanishes meanwhile is known to be missing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 import anyio
@@ -20,28 +22,45 @@ import anyio.to_thread
 import structlog
 
 from hlspub.engine.course import Course
+from hlspub.engine.glance import LONGEST, Glance, Glances
 from hlspub.engine.session import Taken
-from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, PlaylistError, StorageError
-from hlspub.hls.classify import classify
-from hlspub.hls.edit import mark_gaps
-from hlspub.hls.playlist import Playlist
-from hlspub.hls.scan import rescan, scan
+from hlspub.engine.settings import Retention
+from hlspub.errors import DataError, FileChanged, FileGone, PermissionRefused, StorageError
+from hlspub.hls.classify import classify, may_be_key
 from hlspub.ipld.profile import PROFILES, Profile
 from hlspub.model import Clock, FileIdentity, FileKind, Settled, SettledBy
+from hlspub.pipeline.archiving import Archiving
+from hlspub.pipeline.drains import Drains
+from hlspub.pipeline.patience import PAUSE_S, Room
+from hlspub.pipeline.playlists import PlaylistReader
 from hlspub.pipeline.ports import Store, Watcher, Writer
 from hlspub.pipeline.stream import Stream
+from hlspub.pipeline.turns import LOOK_S, Turns, look
 from hlspub.pipeline.wake import Broadcast, Wake
 from hlspub.records import FileTaken
+from hlspub.spool.source import SourceFailed
 from hlspub.telemetry.metrics import Metrics
 
 READERS = 4  # files under way at once in one stream; how many are hashed at once is the limiter's matter
 ROOM = 256  # finished files that may wait; beyond, the watcher waits (it keeps one entry a path)
 PLAYLIST_PAUSE_S = 1.0  # one version a second of a playlist
-FULL_DISK_PAUSE_S = 2.0
+FAILED_PAUSE_S = 10.0  # before a file that its disk did not give is read again
 
 log = structlog.get_logger()
 T = TypeVar("T")
-_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(slots=True, eq=False)
+class _Gate:
+    """Shut while there is no room for files of one sort; then one of them is tried now and then."""
+
+    is_shut: bool = False
+    try_at: float = 0.0  # monotonic
+    is_tried: bool = False
+
+    def lets(self, now: float) -> bool:
+        """Whether a file may be read now."""
+        return not self.is_shut or (not self.is_tried and now >= self.try_at)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,32 +78,45 @@ class Intake:
     metrics: Metrics
     hashing: anyio.CapacityLimiter
     taken: Callable[[], None]
-    unneeded: Callable[[str], Awaitable[None]]
+    unneeded: Callable[[Sequence[str]], Awaitable[None]]
+    room: Room
+    playlists: PlaylistReader
+    archiving: Archiving
     watcher: Watcher | None = None
     _waiting: dict[str, Settled] = field(default_factory=dict[str, Settled])
     _busy: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
-    _scans: dict[str, Playlist] = field(default_factory=dict[str, Playlist])
-    _last_read: dict[str, float] = field(default_factory=dict[str, float])
+    _rest_until: dict[str, float] = field(default_factory=dict[str, float])  # monotonic
+    _taking: set[str] = field(default_factory=set[str])  # of the busy ones, those that are not merely glanced at
+    _drains: Drains = field(default_factory=Drains)
     _wake: Wake = field(default_factory=Wake)
     _moved: Broadcast = field(default_factory=Broadcast)
-    _full: bool = False
+    _gates: dict[bool, _Gate] = field(
+        default_factory=lambda: {True: _Gate(), False: _Gate()}
+    )  # of playlists, of others
+    _glances: Glances = field(default_factory=Glances)
+    _glanced: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])
+    _turns: Turns = field(init=False)
     _outlived: set[str] = field(default_factory=set[str])  # taken into a session that another followed meanwhile
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.stream, lambda path: self._rest_until.get(path, 0.0) - PLAYLIST_PAUSE_S)
 
     # what the watcher tells (watch.ports.Sink)
 
     async def settled(self, item: Settled) -> None:
-        """A file is finished; waits while too many are under way."""
-        while len(self._waiting) >= ROOM and item.path not in self._waiting:
+        """A file is finished; waits while too many are under way, but not for room on the disk: playlists come behind."""
+        while len(self._waiting) >= ROOM and item.path not in self._waiting and not self._is_stopped():
             await self._moved.wait()
         self._waiting[item.path] = item
         self.stream.under_way[item.path] = item.identity
         self._wake.ring()
 
     def vanished(self, path: str) -> None:
-        """A file left the directory. What was taken of it stays."""
-        self.stream.refused.pop(path, None)
+        """A file left the directory."""
+        self.stream.vanished(path, self.clock.monotonic())
         was_waiting = self._waiting.pop(path, None) is not None
         if was_waiting:
+            self._drains.count(path)
             self._done(path)
             self._moved.tell()
         if was_waiting or not (path in self._busy or self.stream.was_taken(path)):
@@ -101,14 +133,19 @@ class Intake:
                 await slots.acquire_on_behalf_of(slot)
                 while (item := self._next()) is None:
                     await self._wake.wait(self._pause_s())
-                del self._waiting[item.path]
                 self._busy[item.path] = anyio.Event()
-                tasks.start_soon(self._one, item, slots, slot)
+                if self._rests(item.path) or not self._gate(item.path).lets(self.clock.monotonic()):
+                    self._glanced[item.path] = item.identity
+                    tasks.start_soon(self._one, self._glance, item, slots, slot)
+                else:
+                    del self._waiting[item.path]
+                    self._taking.add(item.path)
+                    self._gate(item.path).is_tried = True
+                    tasks.start_soon(self._one, self._guarded, item, slots, slot)
 
     async def drained(self) -> None:
-        """Wait until nothing that was handed over is left."""
-        while self._waiting or self._busy:
-            await self._moved.wait()
+        """Wait until all that was handed over so far is done with."""
+        await self._drains.wait([*self._waiting, *self._taking])
 
     async def reread(self, path: str, at: float) -> None:
         """At a session's end: look at a playlist once more, for what its listings mean now."""
@@ -122,57 +159,125 @@ class Intake:
     def _next(self) -> Settled | None:
         now = self.clock.monotonic()
         for path, item in self._waiting.items():
-            if path not in self._busy and self._last_read.get(path, -1e9) + PLAYLIST_PAUSE_S <= now:
+            if path in self._busy:
+                continue
+            if self._gate(path).lets(now) and not self._rests(path):
+                return item
+            if self._to_glance_at(item):
                 return item
         return None
 
-    def _pause_s(self) -> float | None:
-        """Until the first playlist that was read less than a second ago may be read again."""
-        now = self.clock.monotonic()
-        paused = [path for path in self._waiting if path in self._last_read and path not in self._busy]
-        due = [self._last_read[path] + PLAYLIST_PAUSE_S for path in paused]
-        return max(min(due) - now, 0.001) if due else None
+    def _rests(self, path: str) -> bool:
+        """Whether the path was read a moment ago, and should be left alone for another."""
+        return self._rest_until.get(path, 0.0) > self.clock.monotonic()
 
-    async def _one(self, item: Settled, slots: anyio.CapacityLimiter, slot: object) -> None:
+    def _gate(self, path: str) -> _Gate:
+        return self._gates[classify(path) is FileKind.PLAYLIST]
+
+    def _is_stopped(self) -> bool:
+        return any(gate.is_shut for gate in self._gates.values())
+
+    def _pause_s(self) -> float | None:
+        """Until the first of those that wait may be read; None when only a ring can tell."""
+        due: list[float] = []
+        for path in self._waiting:
+            gate = self._gate(path)
+            if path not in self._busy and not (gate.is_shut and gate.is_tried):
+                due.append(max(self._rest_until.get(path, 0.0), gate.try_at if gate.is_shut else 0.0))
+        return max(min(due) - self.clock.monotonic(), 0.001) if due else None
+
+    async def _one(
+        self, act: Callable[[Settled], Awaitable[None]], item: Settled, slots: anyio.CapacityLimiter, slot: object
+    ) -> None:
         try:
-            await self._guarded(item)
+            await act(item)
         finally:
             slots.release_on_behalf_of(slot)
             self._busy.pop(item.path).set()
             self._done(item.path)
+            if item.path in self._taking:
+                self._taking.remove(item.path)
+                if self._waiting.get(item.path) is not item:  # else it is to be tried again
+                    self._drains.count(item.path)
             if item.path in self._outlived and self.watcher is not None:
                 self._outlived.remove(item.path)
                 self.watcher.release([item.path])  # the next session may want it too, and could not ask until now
             self._wake.ring()
             self._moved.tell()
 
+    def _to_glance_at(self, item: Settled) -> bool:
+        course = self.stream.course
+        track = course.session.tracks.get(item.path) if course else None
+        return (
+            course is not None
+            and track is not None
+            and not track.newest.multivariant
+            and course.session.settings.retention is Retention.ARCHIVE
+            and item.identity.size <= LONGEST
+            and self._glanced.get(item.path) != item.identity
+        )
+
+    async def _glance(self, item: Settled) -> None:
+        """Read a playlist version that may not be taken, for what it lists. It waits on, or a newer one does."""
+        try:
+            glance = await self.playlists.read(item, self._thread)
+        except (FileGone, FileChanged, DataError, PermissionRefused, StorageError):
+            return  # the version that is taken next says what is wrong
+        self._glances.note(glance, self._listed(item.path))
+
+    def _listed(self, path: str) -> Container[str]:
+        """What the newest taken version of a playlist lists."""
+        track = self.stream.course.session.tracks.get(path) if self.stream.course else None
+        return frozenset(track.references.paths) if track else frozenset[str]()
+
     async def _guarded(self, item: Settled, *, again: bool = False) -> None:
         """Take a file; what is expected to go wrong with a file becomes a state and a line in the log."""
+        gate = self._gate(item.path)
+        try:
+            is_done = await self._tried(item, gate, again=again)
+            while again and not is_done:
+                await anyio.sleep(PAUSE_S)
+                is_done = await self._tried(item, gate, again=True)
+        finally:
+            gate.is_tried = False
+
+    async def _tried(self, item: Settled, gate: _Gate, *, again: bool) -> bool:
+        """Take a file; false when there is no room for it: then it waits again."""
         name = self.stream.name
-        while True:
-            try:
-                await self._take(item, again=again)
-            except FileGone:
-                self._say_gone(item.path)
-            except FileChanged:
-                log.debug("file.changed", stream=name, path=item.path)  # the watcher tells when it has settled again
-            except (DataError, PermissionRefused) as why:
-                if self.stream.refuse(item.path, item.identity, str(why)):
-                    self.metrics.segment_refused(name)
-                    log.warning("file.refused", stream=name, path=item.path, reason=str(why), hint=why.hint)
-            except StorageError as why:
-                if not self._full:
-                    self._full = True
-                    log.error(
-                        "intake.stopped", stream=name, reason=str(why), hint=why.hint, retry_in_s=FULL_DISK_PAUSE_S
-                    )
-                await anyio.sleep(FULL_DISK_PAUSE_S)
-                continue
-            else:
-                if self._full:
-                    self._full = False
-                    log.info("intake.resumed", stream=name)
-            return
+        try:
+            await self._take(item, again=again)
+        except FileGone:
+            self._say_gone(item.path)
+        except FileChanged:  # the watcher tells when it has settled again, and then it may be read at once
+            self._rest_until.pop(item.path, None)
+            log.debug("file.changed", stream=name, path=item.path)
+        except (DataError, PermissionRefused) as why:
+            if self.stream.refuse(item.path, item.identity, str(why)):
+                self.metrics.segment_refused(name)
+                log.warning("file.refused", stream=name, path=item.path, reason=str(why), hint=why.hint)
+        except SourceFailed as why:
+            self._unreadable(item, why)
+        except StorageError as why:
+            self._no_room(item, gate, why, again=again)
+            return False
+        else:
+            gate.is_shut = False
+            if not self._is_stopped():
+                self.room.granted()
+        return True
+
+    def _no_room(self, item: Settled, gate: _Gate, why: StorageError, *, again: bool) -> None:
+        gate.is_shut, gate.try_at = True, self.clock.monotonic() + PAUSE_S
+        self.room.refused(why)
+        if not again and item.path not in self._waiting:
+            self._waiting = {item.path: item} | self._waiting  # oldest first: it will be deleted first
+
+    def _unreadable(self, item: Settled, why: StorageError) -> None:
+        """The disk of this one file fails: the others go on."""
+        if self.stream.refuse(item.path, item.identity, str(why)):
+            log.error("file.unreadable", stream=self.stream.name, path=item.path, reason=str(why), hint=why.hint)
+        self._rest_until[item.path] = self.clock.monotonic() + FAILED_PAUSE_S
+        self._waiting.setdefault(item.path, item)
 
     async def _take(self, item: Settled, *, again: bool) -> None:
         carried = self.stream.carried(item.path, item.identity, self.clock.now())
@@ -182,11 +287,27 @@ class Intake:
         started = self.clock.monotonic()
         kind = classify(item.path)
         if kind is FileKind.PLAYLIST:
-            taken = await self._read_playlist(item, again=again)
+            self._rest_until[item.path] = started + PLAYLIST_PAUSE_S
+            newest = await self.playlists.read(item, self._thread)
+            first = [] if again else self._turns.before(item.path, newest.playlist)
+            if first and self._turns.is_early(item.path, await self._found(first), self.clock.monotonic()):
+                self._rest_until[item.path] = self.clock.monotonic() + LOOK_S
+                self._waiting.setdefault(item.path, item)
+                return
+            while (before := self._glances.before(item.path, newest.written, self._listed(item.path))) is not None:
+                await self.commit(await self._pack_playlist(before), before)
+                self._glances.done(before)
+            taken = await self._pack_playlist(newest, again=again)
+            course = await self.commit(taken, newest)
         else:
+            if may_be_key(item.path, item.identity.size) and not self._publishes_keys():
+                raise DataError(
+                    f"{item.path} is {item.identity.size} bytes long, as content keys are",
+                    hint="It is not published, whatever its name says, unless publish_keys = true.",
+                )
             packed = await self._thread(self.store.put_file, self._source(item.path), item.identity, self._profile())
             taken = Taken(item.path, kind, packed, item.identity, self.clock.now(), quiet=item.by is SettledBy.QUIET)
-        course = await self.commit(taken)
+            course = await self.commit(taken)
         took_s = self.clock.monotonic() - started
         self.metrics.file_taken(self.stream.name, kind, taken.packed.size_bytes, took_s)
         log.debug(
@@ -199,55 +320,42 @@ class Intake:
             took_s=round(self.clock.now() - item.noticed_at, 4),
         )
 
-    async def commit(self, taken: Taken) -> Course | None:
+    async def commit(self, taken: Taken, glance: Glance | None = None) -> Course | None:
         """Decide about a file that was read, make the decision durable, and tell those who wait.
 
         Returns the session that has it, None when it only confirms what the last one took.
         """
+        asked = self.stream.course
+        earlier = await self.archiving.earlier(asked, glance) if glance else None
         before = self.stream.course
         records = self.stream.take(taken)
         course = self.stream.course
+        if glance is not None:
+            records += self.archiving.learn(course, glance, earlier if course is asked else None)
         begun = course is not before and course is not None
-        await self.journal.write(records)
+        try:
+            await self.journal.write(records)
+        finally:
+            self.store.disclaim(taken.packed.car.key)
         if any(isinstance(record, FileTaken) for record in records):
             self.taken()
         else:  # the same bytes as before: they were delivered, or are on their way
-            await self.unneeded(taken.packed.car.key)
+            await self.unneeded([taken.packed.car.key])
         if begun and self.watcher is not None and self.stream.last is not None:
             # What the last session took may belong to this one too: its playlists are read again, and say so.
             files = self.stream.last.files.values()
             self.watcher.release([f.path for f in files if f.kind is FileKind.PLAYLIST and f.path != taken.path])
         if taken.playlist is not None and self.watcher is not None and self.stream.course is not None:
-            self.watcher.release(list(self.stream.course.session.waiting))
+            session = self.stream.course.session
+            listed = (path for path in taken.playlist.references.paths if classify(path) is FileKind.PLAYLIST)
+            self.watcher.release([*session.waiting, *(path for path in listed if path not in session.files)])
         if self.stream.course is not course:
             self._outlived.add(taken.path)
         return course
 
-    async def _read_playlist(self, item: Settled, *, again: bool) -> Taken:
-        self._last_read[item.path] = self.clock.monotonic()
-        source, before = self._source(item.path), self._scans.get(item.path)
-
-        course = self.stream.course
-        lost = frozenset(course.session.lost) if course else frozenset[str]()
-        entry = self._scans.get(course.entry) if course and course.entry else None
-        variables = entry.variables if entry and course and course.entry != item.path else _NO_VARIABLES
-
-        def read() -> tuple[bytes, Playlist, Playlist]:
-            data = self.store.read_settled(source, item.identity, self.stream.plan.playlist_size)
-            if before is None:
-                written = scan(data, item.path, variables=variables)
-            else:
-                written = rescan(data, item.path, before, variables=variables)
-            _check_names(item.path, written)
-            if lost.isdisjoint(written.references.paths):
-                return data, written, written
-            data = mark_gaps(data, item.path, lost, variables=variables)
-            return data, scan(data, item.path, variables=variables), written
-
-        data, playlist, written = await self._thread(read)
-        self._say_refused(item.path, written, before)
-        self._scans[item.path] = written
-        packed = await self._thread(self.store.put_data, data, self._profile())
+    async def _pack_playlist(self, glance: Glance, *, again: bool = False) -> Taken:
+        item, playlist = glance.item, glance.playlist
+        packed = await self._thread(self.store.put_data, glance.data, self._profile())
         for path in [path for path in self._busy if path in playlist.references.paths]:
             if classify(path) is FileKind.PLAYLIST:
                 continue  # two that list one another would wait for ever, and a listed playlist is not bound
@@ -257,15 +365,10 @@ class Intake:
             item.path, FileKind.PLAYLIST, packed, item.identity, self.clock.now(), playlist=playlist, again=again
         )
         suspects = self.stream.course.session.suspects(item.path, playlist) if self.stream.course else []
-        return replace(taken, unchanged=await self._unchanged(suspects)) if suspects else taken
+        return replace(taken, found=await self._found(suspects)) if suspects else taken
 
-    async def _unchanged(self, paths: list[str]) -> frozenset[str]:
-        known = {path: self.stream.known(path) for path in paths}
-
-        def look() -> frozenset[str]:
-            return frozenset(path for path, identity in known.items() if _identity(self._source(path)) == identity)
-
-        return await anyio.to_thread.run_sync(look)
+    async def _found(self, paths: list[str]) -> dict[str, FileIdentity | None]:
+        return await anyio.to_thread.run_sync(look, self.stream.plan.directory, paths)
 
     async def _thread(self, function: Callable[..., T], *arguments: object) -> T:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self.hashing)
@@ -273,6 +376,11 @@ class Intake:
     def _profile(self) -> Profile:
         course = self.stream.course
         return PROFILES[(course.session.settings if course else self.stream.plan.tree).profile]
+
+    def _publishes_keys(self) -> bool:
+        """Whether the running session and the configuration both allow it: turned off, it is off at once."""
+        course = self.stream.course
+        return self.stream.plan.tree.publish_keys and (course is None or course.session.settings.publish_keys)
 
     def _source(self, path: str) -> Path:
         return self.stream.plan.directory / path
@@ -282,38 +390,5 @@ class Intake:
         if path not in self._waiting:
             self.stream.under_way.pop(path, None)
 
-    def _say_refused(self, path: str, playlist: Playlist, before: Playlist | None) -> None:
-        """A reference that leads out of the directory is not published, and viewers will miss it: say so once."""
-        known = before.refused if before else ()
-        for refused in playlist.refused:
-            if refused not in known:
-                log.warning(
-                    "reference.refused",
-                    stream=self.stream.name,
-                    playlist=path,
-                    uri=refused.uri,
-                    reason=refused.reason,
-                    hint="What lies outside the stream's directory is never published; viewers of this playlist miss it.",
-                )
-
     def _say_gone(self, path: str) -> None:
         log.warning("file.vanished", stream=self.stream.name, path=path, hint="It was deleted before it could be read.")
-
-
-def _check_names(path: str, playlist: Playlist) -> None:
-    """Refuse a playlist that lists what cannot stand in a tree, whose names are UTF-8 (as a playlist's text should be)."""
-    try:
-        "\n".join(playlist.references.paths).encode()
-    except UnicodeEncodeError as why:
-        named = str(why.object)[: why.end].rpartition("\n")[2].encode(errors="backslashreplace").decode()
-        raise PlaylistError(
-            f'{path} lists a file whose name is not UTF-8: "{named}…"',
-            hint="Playlists are UTF-8 (RFC 8216bis §4). Rename the file, or let the transcoder write UTF-8.",
-        ) from why
-
-
-def _identity(path: Path) -> FileIdentity | None:
-    try:
-        return FileIdentity.of(path.stat())
-    except OSError:
-        return None

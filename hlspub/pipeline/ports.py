@@ -33,6 +33,10 @@ class PendingCar(Protocol):
     def root(self) -> Cid: ...  # noqa: D102 -- a field
     @property
     def size_bytes(self) -> int: ...  # noqa: D102 -- a field
+    @property
+    def sha256(self) -> bytes | None: ...  # noqa: D102 -- a field
+    @property
+    def fleeting(self) -> bool: ...  # noqa: D102 -- a field
 
 
 class PendingShard(Protocol):
@@ -44,6 +48,10 @@ class PendingShard(Protocol):
     def attempts(self) -> int: ...  # noqa: D102 -- a field
     @property
     def cars(self) -> Sequence[PendingCar]: ...  # noqa: D102 -- a field
+    @property
+    def error(self) -> str | None: ...  # noqa: D102 -- a field
+    @property
+    def queued_at(self) -> float: ...  # noqa: D102 -- a field
 
 
 class Queue(Protocol):
@@ -57,13 +65,25 @@ class Queue(Protocol):
         """When the next shard that is not due yet will be; None when there is none."""
         ...
 
-    async def delivered(self, keys: Iterable[str]) -> set[str]:
-        """Of these CARs, those that no target waits for."""
+    async def parked_shards(self, target: str) -> Sequence[PendingShard]:
+        """Shards that were refused, so that a person has to act first."""
+        ...
+
+    async def failed_shards(self, target: str) -> Sequence[PendingShard]:
+        """Shards that were tried and not confirmed: those that wait for a time, and those that wait for a person."""
+        ...
+
+    async def newest_shard(self) -> int:
+        """The number of the shard that was queued last, at whichever target; they grow. 0: none was."""
+        ...
+
+    async def oldest_shard(self, target: str) -> int | None:
+        """The first shard that the target has not confirmed, due or not; None when there is none."""
         ...
 
 
 class Store(Protocol):
-    """The spool."""
+    """The spool. What is put is claimed: it stays until it is disclaimed, whoever else lets go of it."""
 
     def put_file(self, file: Path, expected: FileIdentity, profile: Profile) -> Packed:
         """Read a settled file once; see `spool.store`."""
@@ -81,13 +101,13 @@ class Store(Protocol):
         """Keep a node CAR."""
         ...
 
-    def remove(self, key: str) -> None:
-        """Take the CAR's name out of the spool."""
+    def disclaim(self, key: str) -> None:
+        """The row that needs the CAR is committed, or is not to come; once for every put."""
         ...
 
 
 class Announcements(Protocol):
-    """Where publications are told: the append-only file, the gateway's listeners, later the hooks."""
+    """Where publications are told: the append-only file, the gateway's listeners. Hooks go by the journal."""
 
     async def announce(self, publication: Publication, settings: str) -> None:
         """Tell of a publication; at least once, keyed by (stream, seq)."""

@@ -3,12 +3,11 @@
 The order is that of DESIGN: node CAR in the spool → journal row → receipts → bound at the targets that count → announced.
 Whatever step a crash interrupts, the next start finds the root in the journal, unannounced, and goes on from there; the
 announcement is at least once, keyed by (stream, seq). One root of a stream is under way at a time; ticks that pass meanwhile
-are not made up, the next root holds all that came in between.
+are not made up, the next root holds all that came in between. Binding is `pipeline.bind`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,20 +17,16 @@ from hlspub.engine.course import Course, Unannounced
 from hlspub.engine.life import Event
 from hlspub.engine.schedule import next_tick
 from hlspub.engine.snapshot import MadeRoot, Snapshot
-from hlspub.errors import StorageError, TargetError
 from hlspub.ipld.car import car_cid, node_car
 from hlspub.model import Car, CarKind, Clock, Publication
-from hlspub.pipeline.deliver import Courier
+from hlspub.pipeline.bind import Bindable, Binder
+from hlspub.pipeline.patience import Room
 from hlspub.pipeline.ports import Announcements, Store, Writer
 from hlspub.pipeline.stream import Stream
-from hlspub.records import RootAnnounced, RootBound, RootMade, SessionEnded
+from hlspub.records import RootAnnounced, RootMade, SessionEnded
 from hlspub.telemetry.metrics import Metrics
 
-FULL_DISK_PAUSE_S = 2.0
-
 log = structlog.get_logger()
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -43,9 +38,12 @@ class Publisher:
     journal: Writer
     clock: Clock
     metrics: Metrics
-    couriers: Sequence[Courier]
+    binder: Binder
     announcements: Announcements
     finalise: Callable[[Course], Awaitable[None]]
+    left: Callable[[Course], Awaitable[None]]  # passes what a root left behind; see `pipeline.passing`
+    queued: Callable[[], None]  # there is something to deliver
+    room: Room
     _last_tick: float = field(init=False)
     _one_at_a_time: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -53,7 +51,12 @@ class Publisher:
         self._last_tick = self.clock.monotonic() - (self.stream.plan.publish_interval_s or 0.0)
 
     async def run(self) -> None:
-        """Publish until cancelled."""
+        """Publish and bind until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.binder.run)
+            await self._publish()
+
+    async def _publish(self) -> None:
         while True:
             await self.stream.wake.wait(self._pause_s())
             async with self._one_at_a_time:
@@ -87,7 +90,7 @@ class Publisher:
         """Make the root of the newest snapshot and announce it; a root that is under way is announced first."""
         if course.unannounced is not None:
             await self._announce(course, course.unannounced, started)
-        snapshot = course.snapshot()
+        snapshot = course.snapshot() if final else course.snapshot(self.clock.now())
         if snapshot is None:
             return
         made = course.tree.make(snapshot)
@@ -115,11 +118,14 @@ class Publisher:
             self.clock.now(),
             targets,
         )
-        await self.journal.write([record])
+        try:
+            await self.journal.write([record])
+        finally:
+            if car is not None:
+                self.store.disclaim(car.key)
         course.tree.published()
         course.last_root = made.root
-        for courier in self.couriers:
-            courier.wake.ring()
+        self.queued()
         return Unannounced(course.roots, made.root, snapshot.entry, final, car.key if car else None)
 
     async def _node_car(self, made: MadeRoot) -> Car | None:
@@ -127,32 +133,22 @@ class Publisher:
             return None
         data, spots = node_car(made.root, made.blocks)
         car = Car(str(car_cid(data)), CarKind.NODES, made.root, len(data), spots)
-        return await self._until_room(anyio.to_thread.run_sync, self.store.put_car, data, car)
-
-    async def _until_room(self, act: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what needs room on the disk; while it refuses, say so once and try again."""
-        said = False
-        while True:
-            try:
-                return await act(*args, **kwargs)
-            except StorageError as why:
-                if not said:
-                    said = True
-                    log.error("publishing.stopped", stream=self.stream.name, reason=str(why), hint=why.hint)
-                await anyio.sleep(FULL_DISK_PAUSE_S)
+        return await self.room.until(anyio.to_thread.run_sync, self.store.put_car, data, car)
 
     async def _announce(self, course: Course, root: Unannounced, started: float) -> None:
         while root.car is not None and course.session.confirmations.waits(root.car):
             await self.stream.wake.wait()
-        await self._bind(course, root)
-        at, latency_s = self.clock.now(), self.clock.monotonic() - started
         session, seq = course.session, self.stream.seq + 1
+        mark = await self.binder.queue.newest_shard()
+        bindable = Bindable(session.number, root.number, root.root, root.final, mark)
+        await self.binder.bind(bindable)
+        at, latency_s = self.clock.now(), self.clock.monotonic() - started
         publication = Publication(
             self.stream.name, session.label, seq, root.root, root.entry, root.final, at, latency_s
         )
         course.announced, course.unannounced = root.root, None
         self.stream.announced(publication)
-        await self._until_room(self.announcements.announce, publication, session.settings.to_json())
+        await self.room.until(self.announcements.announce, publication, session.settings.to_json())
         self.metrics.root_published(self.stream.name, at=at, latency_s=latency_s)
         log.info(
             "root.published",
@@ -166,32 +162,9 @@ class Publisher:
         )
         # Said first, then written down that it was said: a crash in between says it again, under the same number.
         await self.journal.write([RootAnnounced(session.number, root.number, seq, at, latency_s)])
-
-    async def _bind(self, course: Course, root: Unannounced) -> None:
-        """Bind the root at the targets that count; returns when enough of them have it."""
-        bound: set[str] = set()
-        required = course.session.quorum.required
-        while True:
-            for courier in [one for one in self.couriers if one.target.name in required]:
-                name = courier.target.name
-                if name in bound or self.clock.now() < courier.resume_at:
-                    continue
-                try:
-                    await courier.target.bind(root.root, supersedes=course.announced)
-                except TargetError as why:
-                    courier.degraded(why)
-                    self.metrics.publication_failed(self.stream.name)
-                else:
-                    courier.recovered()
-                    bound.add(name)
-                    await self.journal.write([RootBound(course.session.number, root.number, name, self.clock.now())])
-            if course.session.quorum.satisfied(bound):
-                return
-            await self.stream.wake.wait(self._until_retry())
-
-    def _until_retry(self) -> float:
-        now = self.clock.now()
-        return max(0.05, min((c.resume_at - now for c in self.couriers if c.resume_at > now), default=0.05))
+        self.binder.announced(bindable)
+        if not root.final:
+            await self.left(course)
 
     async def _finish(self, course: Course) -> None:
         """The final root of a session that takes no more files."""

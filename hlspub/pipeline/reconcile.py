@@ -6,8 +6,9 @@ differ (a setting changed, a bug), the tree counts as never published: the next 
 which costs bytes and never a viewer.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import structlog
@@ -27,6 +28,7 @@ from hlspub.pipeline.entries import choose_entry
 from hlspub.records import SessionState
 
 log = structlog.get_logger()
+_REFERENCE_KINDS: Mapping[str, ReferenceKind] = MappingProxyType({kind.value: kind for kind in ReferenceKind})
 
 
 class History(Protocol):
@@ -37,7 +39,11 @@ class History(Protocol):
         ...
 
     def versions(self, session: int) -> Iterable[SavedFile]:
-        """Every file version, oldest first."""
+        """Every version of the files that the session knows, oldest first."""
+        ...
+
+    def passed(self, session: int) -> Sequence[tuple[str, int]]:
+        """The file versions that its window left behind."""
         ...
 
     def playlists(self, session: int) -> Iterable[SavedPlaylist]:
@@ -94,6 +100,8 @@ class _Rebuilding:
     ) -> None:
         self.history, self.saved, self.now = history, saved, now
         self.missing = history.unconfirmed(saved.id)
+        self.late = set[str]().union(*self.missing.values())  # CARs that some target lacks
+        self.suffices = quorum.satisfied(targets)  # that all targets have it
         self.files: dict[tuple[str, int], FileVersion] = {}
         self.session = Session(
             saved.id,
@@ -105,6 +113,7 @@ class _Rebuilding:
             saved.started_at,
             saved.last_taken_at or saved.started_at,
         )
+        self.session.floor = max((version for _, version in history.passed(saved.id)), default=0)
         for file in history.versions(saved.id):
             self._file(file)
 
@@ -112,7 +121,10 @@ class _Rebuilding:
         file = FileVersion(saved.path, saved.version, saved.kind, saved, saved.identity)
         self.files[saved.path, saved.version] = file
         self.session.files[saved.path] = file
-        self._expect(saved.car_key, file)
+        if self.suffices and saved.car_key not in self.late:
+            file.held = True
+        else:
+            self._expect(saved.car_key, file)
 
     def _expect(self, car: str, file: FileVersion | None) -> None:
         """A CAR counts as confirmed by every target that has no pending shard with it."""
@@ -150,9 +162,9 @@ class _Rebuilding:
 
     def _interval(self, saved: SavedInterval) -> tuple[Track, Interval]:
         track = self.session.tracks[saved.playlist]
-        bound = self.files[saved.path, saved.bound.version] if saved.bound else None
+        bound = None if saved.bound is None else self.files[saved.path, saved.bound]
         until = OPEN if saved.to_version is None else saved.to_version
-        interval = Interval(saved.path, ReferenceKind(saved.kind), saved.sequence, saved.from_version, until, bound)
+        interval = Interval(saved.path, _REFERENCE_KINDS[saved.kind], saved.sequence, saved.from_version, until, bound)
         if bound is not None and interval.kind in (ReferenceKind.SEGMENT, ReferenceKind.PART):
             bound.used_by, bound.used_as = track.path, interval.sequence
         if bound is None and interval.kind is not ReferenceKind.PLAYLIST:

@@ -42,6 +42,11 @@ class Runner:
             tasks.start_soon(self.gaps.run)
             task_status.started()
 
+    def is_over(self) -> bool:
+        """Whether nothing is left to do, unless the directory changes."""
+        stream = self.stream
+        return stream.course is None and not stream.ending and self.publisher.binder.is_done()
+
     async def end(self, event: Event, wait_s: float | None) -> tuple[Course | None, bool]:
         """End the running session; returns it, and whether its final root is announced within `wait_s`."""
         course = await self.ending.end(event)

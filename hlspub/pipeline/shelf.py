@@ -1,15 +1,15 @@
 """The journal and the stores as the rest of the house reads them: the delivery queue, and blocks by their CID."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-import anyio.to_thread
 import structlog
 
-from hlspub.errors import StorageError
+from hlspub.errors import InputError, StorageError
 from hlspub.ipld.cid import Cid
 from hlspub.ipld.walk import read_file, stream_async
 from hlspub.journal.deliveries import DeliveryReads
@@ -35,9 +35,21 @@ class JournalQueue:
         """When the next shard is due."""
         return await self.reads.run(DeliveryReads.next_try_at, target)
 
-    async def delivered(self, keys: Iterable[str]) -> set[str]:
-        """CARs that no target waits for."""
-        return await self.reads.run(DeliveryReads.delivered, keys)
+    async def parked_shards(self, target: str) -> Sequence[PendingShard]:
+        """Shards that wait for a person."""
+        return await self.reads.run(DeliveryReads.parked_shards, target, _ALL)
+
+    async def failed_shards(self, target: str) -> Sequence[PendingShard]:
+        """Shards that were tried in vain."""
+        return await self.reads.run(DeliveryReads.failed_shards, target, _ALL)
+
+    async def newest_shard(self) -> int:
+        """The shard that was queued last."""
+        return await self.reads.run(DeliveryReads.newest_shard)
+
+    async def oldest_shard(self, target: str) -> int | None:
+        """The first shard that is not confirmed."""
+        return await self.reads.run(DeliveryReads.oldest_shard, target)
 
     async def backlog(self, target: str) -> int:
         """How many CARs the target has not confirmed."""
@@ -59,13 +71,17 @@ class Spool(Protocol):
         """Let one go."""
         ...
 
+    def release(self, key: str, is_unneeded: Callable[[], bool]) -> bool:
+        """Let one go that nobody claims and `is_unneeded`, asked while nobody can claim it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """CARs that lie in the spool and that no target waits for: nobody else would ever take them away.
+    """CARs that lie in the spool and that no target waits for: who takes them away, always through `Spool.release`.
 
-    A crash leaves them between the file and the journal's row, and between the last receipt and the removal; a file that
-    is read again and has the bytes it had makes one too.
+    The last receipt leaves one; a file that is read again and has the bytes it had makes one too. A crash leaves them
+    between the file and the journal's row, and between the last receipt and the removal: nobody else would ever take those.
     """
 
     reads: JournalReads
@@ -85,16 +101,32 @@ class Leftovers:
         if left:
             log.info("spool.swept", cars=left)
 
-    async def drop(self, key: str) -> None:
-        """Take this one away, unless a target waits for it."""
-        if await self.reads.run(DeliveryReads.delivered, [key]):
-            await anyio.to_thread.run_sync(self.spool.remove, key)
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Take these away, except those that a target waits for or that somebody is about to queue.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+
+        def drop(reader: JournalReader) -> None:
+            for key in keys:
+                self.spool.release(key, lambda key=key: key in reader.delivered([key]))
+
+        await self.reads.run(drop)
 
 
 def _waited_for(reader: JournalReader) -> Iterator[str]:
     for target in reader.targets():
         for shard in (*reader.pending_shards(target, inf, _ALL), *reader.parked_shards(target, _ALL)):
             yield from (car.key for car in shard.cars)
+
+
+class CarOpener(Protocol):
+    """A store of CARs, to be sent."""
+
+    def open(self, key: str) -> BinaryIO:
+        """A CAR; raises InputError where it is not there."""
+        ...
 
 
 class CarReader(Protocol):
@@ -107,6 +139,25 @@ class CarReader(Protocol):
     def read(self, key: str, offset: int, length: int) -> bytes:
         """Bytes of a CAR."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CarFiles:
+    """The CARs that targets are sent: in the spool, or, for a target that was added since, in the local store."""
+
+    stores: tuple[CarOpener, ...]
+
+    def open(self, key: str) -> BinaryIO:
+        """The CAR, to be read from its start; the caller closes it.
+
+        Raises:
+            InputError: no store has it.
+            StorageError: the disk fails.
+        """
+        for store in self.stores[:-1]:
+            with suppress(InputError):
+                return store.open(key)
+        return self.stores[-1].open(key)
 
 
 CACHED_BLOCK = 64 << 10  # bytes; directory nodes and playlists, which every request walks through
@@ -130,7 +181,7 @@ class LocalBlocks:
         if data is not None:
             self._cache.move_to_end(cid)
             return data
-        data = await self.reads.run(self._get, cid)
+        data = await self.reads.run(self.block, cid)
         if data is not None and len(data) <= CACHED_BLOCK:
             self._cache[cid] = data
             while len(self._cache) > CACHE // CACHED_BLOCK:
@@ -153,9 +204,10 @@ class LocalBlocks:
             )
         return data
 
-    def _get(self, reader: JournalReader, cid: Cid) -> bytes | None:
+    def block(self, reader: JournalReader, cid: Cid) -> bytes | None:
+        """The same, for who is in a reader's thread already; nothing is kept in memory."""
         for spot in reader.find_block(cid):
             for store in self.stores:
-                if store.has(spot.car_key):
+                with suppress(InputError):  # it is not there, or was let go just now
                     return store.read(spot.car_key, spot.offset, spot.length)
         return None

@@ -8,7 +8,7 @@ root (`ending`); `last` is the session whose files the directory still shows, so
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from hlspub.engine.course import Course
 from hlspub.engine.files import Quorum
 from hlspub.engine.life import Event, Life
 from hlspub.engine.session import Session, Taken
-from hlspub.engine.settings import TreeSettings
+from hlspub.engine.settings import Retention, TreeSettings
 from hlspub.engine.snapshot import SnapshotTree
-from hlspub.hls.classify import classify
+from hlspub.hls.classify import classify, rendition_of
 from hlspub.ipld.profile import PROFILES
 from hlspub.ipld.tree import Tree
 from hlspub.model import FileIdentity, FileKind, Publication
@@ -47,6 +47,8 @@ class StreamPlan:
     watch: str = "auto"
     playlist_size: int = 64 << 20  # bytes
     keep_roots_s: float = 3600.0
+    rotate_s: float | None = None  # a session's age at which it is cut
+    only_listed: bool = False  # other streams lie in the same directory: what is listed is its own, and nothing else
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +66,11 @@ class Stream:
     refused: dict[str, tuple[FileIdentity, str]] = field(default_factory=dict[str, tuple[FileIdentity, str]])
     under_way: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])  # being read just now
     left_behind: dict[str, FileIdentity] = field(default_factory=dict[str, FileIdentity])  # see `_leave_behind`
+    gone: dict[str, float] = field(default_factory=dict[str, float])  # under `window`: taken, and deleted since then
+    renditions: set[str] = field(default_factory=set[str])  # of listed files, where only those are taken
+    stopped: dict[str, str] = field(default_factory=dict[str, str])  # work that stands still (no room), and why
+    absent_since: dict[str, float] = field(default_factory=dict[str, float])  # listed and not taken yet (Unix seconds)
+    late: set[str] = field(default_factory=set[str])  # listed long ago, and still open
     published: deque[Publication] = field(default_factory=deque[Publication])  # newest first
     wake: Wake = field(default_factory=Wake)  # the publisher looks again
     life_wake: Wake = field(default_factory=Wake)  # the session's life is looked at again
@@ -88,6 +95,8 @@ class Stream:
     def wanted(self, path: str) -> bool:
         """Whether the path is taken at all: playlists and media on sight, other files when listed or included (P8)."""
         kind = classify(path)
+        if self.plan.only_listed and kind in (FileKind.PLAYLIST, FileKind.MEDIA):
+            return path == self.plan.tree.entry or rendition_of(path) in self.renditions or self.listed(path)
         if kind in (FileKind.PLAYLIST, FileKind.MEDIA):
             return True
         if kind is FileKind.KEY and not self.plan.tree.publish_keys:
@@ -99,6 +108,13 @@ class Stream:
         if classify(path) is FileKind.OTHER and self.plan.tree.includes(path):
             return True
         return self.course is not None and self.course.session.listed(path)
+
+    def vanished(self, path: str, at: float) -> None:
+        """A file left the directory at `at` (monotonic). What was taken of it stays, as long as its session needs it."""
+        self.refused.pop(path, None)
+        session = self.course.session if self.course else None
+        if session is not None and session.settings.retention is Retention.WINDOW and path in session.files:
+            self.gone[path] = at
 
     def was_taken(self, path: str) -> bool:
         """Whether some version of the path was taken, by this session or the last."""
@@ -134,9 +150,15 @@ class Stream:
         records += course.session.take(taken)
         course.happen(Event.FILE)
         if taken.playlist is not None:
+            self._note_renditions(taken.playlist.references.paths)
             self._choose_entry(course)
         self.life_wake.ring()
         return records
+
+    def _note_renditions(self, paths: Iterable[str]) -> None:
+        """Files that are numbered like listed ones will be listed: they are taken before they are."""
+        if self.plan.only_listed:
+            self.renditions |= {rendition_of(path) for path in paths if classify(path) is FileKind.MEDIA}
 
     def refuse(self, path: str, identity: FileIdentity, reason: str) -> bool:
         """Remember why a file is not taken; true when that is new."""
@@ -164,6 +186,7 @@ class Stream:
         settings = self.plan.tree
         session = Session(number, self.name, label, settings, self.targets, self.quorum, at, at)
         self.course = Course(session, SnapshotTree(session, Tree(PROFILES[settings.profile])))
+        self.gone = {}
         log.info("session.started", stream=self.name, session=label)
         return [SessionStarted(number, self.name, label, settings.to_json(), at)]
 
@@ -192,13 +215,16 @@ class Stream:
             self.last, self.course = self.course.session, None
             self.wake.ring()
 
-    def remember(self, courses: Sequence[Course], last: Session | None) -> None:
-        """Go on with the sessions that the journal knows to be unfinished, oldest first."""
+    def remember(self, courses: Sequence[Course], last: Session | None, at: float) -> None:
+        """Go on with the sessions that the journal knows to be unfinished, oldest first. `at`: monotonic."""
         self.last = last
         for course in courses:
             newest = course is courses[-1]
             if newest and (course.life is not Life.ENDING or course.reason != Event.RESTART.value):
                 self.course = course  # an interrupted end looks at the directory once more
+                if course.session.settings.retention is Retention.WINDOW:
+                    self.gone = dict.fromkeys(course.session.files, at)  # or not: that is looked at before it counts
+                self._note_renditions(path for track in course.session.tracks.values() for path in track.listed)
             else:
                 self.ending.append(course)
         self.wake.ring()

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
+from urllib.parse import quote
 
 from hlspub.engine.course import Course
 from hlspub.gateway.ports import LiveRoot
 from hlspub.journal.reader import JournalReads
-from hlspub.journal.status import StatusReads
+from hlspub.journal.status import NEEDS_ACTION, StatusReads, no_hook_backlog
 from hlspub.model import Clock, Publication
-from hlspub.pipeline.deliver import Courier
+from hlspub.pipeline.deliver import Courier, TargetState
+from hlspub.pipeline.gaps import OPEN_HINT
+from hlspub.pipeline.hooks import Hooks
+from hlspub.pipeline.naming import Namer
 from hlspub.pipeline.runner import Runner
 from hlspub.pipeline.stream import Stream
 from hlspub.pipeline.wake import Broadcast
@@ -26,6 +30,8 @@ class View:
     reads: JournalReads
     clock: Clock
     base_url: Callable[[], str | None]
+    hooks: Hooks
+    namers: list[Namer] = field(default_factory=list[Namer])
     version: int = 0
     changes: Broadcast = field(default_factory=Broadcast)
 
@@ -60,7 +66,11 @@ class View:
         ]
         couriers = {courier.target.name: courier for courier in self.couriers}
         saved = {str(one["name"]): one for one in cast("list[Json]", answer["targets"])}
-        answer["targets"] = [saved.get(name, _no_backlog(name)) | self._target(one) for name, one in couriers.items()]
+        answer["targets"] = [self._target(one, saved.get(name) or _no_backlog(name)) for name, one in couriers.items()]
+        answer["names"] = [namer.status() for namer in self.namers]
+        told = {str(one["name"]): one for one in cast("list[Json]", answer["hooks"])}
+        live = [teller.status() for teller in self.hooks.tellers]
+        answer["hooks"] = [(told.get(name := str(one["name"])) or no_hook_backlog(name)) | one for one in live]
         return answer
 
     def _stream(self, stream: Stream) -> Json:
@@ -71,10 +81,13 @@ class View:
             "state": _state(stream, course),
             "refused": [{"path": path, "reason": why} for path, (_, why) in list(stream.refused.items())[:20]],
             "waiting_for": [
-                {"playlist": path, "absent": absent} for path, absent in (course.held_back() if course else [])
+                {"playlist": path, "absent": absent, "hint": "" if stream.late.isdisjoint(absent) else OPEN_HINT}
+                for path, absent in (course.held_back() if course else [])
             ],
+            "waiting_for_targets": self._waited_for(course) if course else [],
+            "stopped": [f"{work}: {why}" for work, why in stream.stopped.items()],
             "candidates": list(course.candidates) if course else [],
-            "entry_url": f"{base}/live/{stream.name}/{newest.entry}" if base and newest else None,
+            "entry_url": f"{base}/live/{quote(stream.name)}/{quote(newest.entry)}" if base and newest else None,
         }
         if newest is not None:  # announced a moment before the journal says so
             shown |= {
@@ -86,12 +99,25 @@ class View:
             }
         return shown
 
-    def _target(self, courier: Courier) -> Json:
+    def _waited_for(self, course: Course) -> list[str]:
+        """The targets that roots wait for and that are behind or away."""
+        lacking = course.session.confirmations.lacking()
+        binding = course.unannounced is not None
+        return [
+            courier.target.name
+            for courier in self.couriers
+            if courier.state is not TargetState.OK
+            and (courier.target.name in lacking or (binding and courier.target.name in course.session.quorum.required))
+        ]
+
+    def _target(self, courier: Courier, saved: Json) -> Json:
         now, target = self.clock.now(), courier.target
-        shown: Json = {"kind": target.kind, "required": target.name in courier.required}
+        shown = saved | {"kind": target.kind, "required": target.name in courier.required}
+        if saved["state"] != NEEDS_ACTION:
+            shown["state"] = courier.state.value
         if not courier.well:
             shown |= {
-                "state": "degraded",
+                "state": courier.state.value,
                 "error": courier.reason,
                 "next_try_in_seconds": max(0.0, courier.resume_at - now),
             }

@@ -6,7 +6,7 @@ Rule: an `OSError` leaves the spool as an error of ours that says what was done 
 import errno
 import os
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -63,6 +63,24 @@ class Disk:
 
 
 DISK = Disk()
+
+
+def make_folder(folder: Path, *, mode: int, disk: Disk = DISK) -> None:
+    """Make a folder with that mode, and what leads to it, so that its name is durable; one that is there is a success.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing: list[Path] = []
+    there = folder
+    while not there.exists():
+        missing.append(there)
+        there = there.parent
+    with suppress(PermissionError):  # a parent that this user may not read: then it was made by another
+        disk.sync_folder(there.parent)  # else whoever made it may have died before
+    for each in reversed(missing):
+        each.mkdir(mode=mode if each is folder else 0o777, exist_ok=True)
+        disk.sync_folder(each.parent)
 
 
 def write_all(handle: int, data: bytes | memoryview) -> None:

@@ -1,9 +1,10 @@
 """Intake's one read: a file is read once, and what was hashed is what is written (P2).
 
 Rule: bytes of media exist in memory in one place: the buffer they were read into is the one that is hashed and written.
-A file of a few megabytes goes through one buffer, in the caller's thread. A long one goes through a ring, with one helper
-thread that writes behind and reads ahead while the caller hashes; that is all of the two cores a single file can use. No
-fsync here: when bytes have to be safe is the store's to know.
+A file of a few megabytes goes through one buffer, in the caller's thread. A long one goes through two, one in a thread of its
+own: each reads, hashes and writes every second batch, and only where a batch belongs is settled in turn. So both cores of a
+small machine work on a single file, and a batch stays in the cache of the core that read it. No fsync here: when bytes have to
+be safe is the store's to know.
 
 The CAR's own digest, for those who ask, cannot come out of the same pass: the header, its first bytes, holds the root,
 which is known last. So the CAR is read back once it is written, out of the page cache; the source is never read again.
@@ -11,20 +12,24 @@ which is known last. So the CAR is read back once it is written, out of the page
 
 import os
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
+from threading import Condition
 
 from hlspub.errors import FileChanged
+from hlspub.ipld.file import Leaf, leaf
 from hlspub.ipld.pack import Buffer, FilePacker, Packing
 from hlspub.ipld.profile import Profile
 from hlspub.model import Car, CarKind, Packed
 from hlspub.spool.disk import explained
+from hlspub.spool.source import SourceFailed
 
 BATCH = 1 << 20  # bytes read, hashed and written at once, in whole chunks: what fits a core's cache
-RING = 4  # buffers of a long file: one hashed, one written, two read ahead
-PIPELINE_FROM = 8 << 20  # bytes; below, starting a thread costs more than it saves
+LANES = 2  # threads, the caller's among them, and buffers of a long file
+LANES_FROM = 8 << 20  # bytes; below, starting a thread costs more than it saves
 _IOV_MAX = 1024  # buffers that Linux takes in one call
 
 
@@ -40,11 +45,8 @@ def pack_file(source_fd: int, car_fd: int, profile: Profile, *, want_car_hash: b
     size = os.fstat(source_fd).st_size
     packer = FilePacker(profile)
     batch = max(BATCH // profile.chunk_size, 1) * profile.chunk_size
-    way = _Way(source_fd, car_fd, packer, profile.chunk_size)
-    if size < PIPELINE_FROM:
-        _through_one_buffer(way, size, batch)
-    else:
-        _through_a_ring(way, size, batch)
+    way = _Way(source_fd, car_fd, packer, profile)
+    _through(way, size, batch, lanes=1 if size < LANES_FROM else LANES)
     if _read(source_fd, memoryview(bytearray(1)), size):
         raise _changed(size)
     packing = packer.finish()
@@ -88,11 +90,11 @@ def measure_file(source_fd: int, profile: Profile) -> Packed:
 class _Way:
     """From the source to the CAR; `at` is where the next buffers belong."""
 
-    def __init__(self, source_fd: int, car_fd: int, packer: FilePacker, chunk_size: int) -> None:
+    def __init__(self, source_fd: int, car_fd: int, packer: FilePacker, profile: Profile) -> None:
         self._source_fd = source_fd
         self._car_fd = car_fd
         self._packer = packer
-        self._chunk_size = chunk_size
+        self._profile = profile
         self.at = packer.header_size
 
     def read(self, view: memoryview, offset: int) -> memoryview:
@@ -101,11 +103,17 @@ class _Way:
             raise _changed(offset + len(view))
         return view
 
-    def hash(self, view: memoryview) -> tuple[list[Buffer], int]:
-        """The buffers that a batch becomes, and where they belong."""
+    def hash(self, view: memoryview) -> list[tuple[Leaf, memoryview]]:
+        """The leaves of a batch, each with its chunk."""
+        size = self._profile.chunk_size
+        chunks = (view[start : start + size] for start in range(0, len(view), size))
+        return [(leaf(chunk, self._profile), chunk) for chunk in chunks]
+
+    def place(self, leaves: Sequence[tuple[Leaf, memoryview]]) -> tuple[list[Buffer], int]:
+        """The buffers that the next batch becomes, and where they belong."""
         out: list[Buffer] = []
-        for start in range(0, len(view), self._chunk_size):
-            out += self._packer.leaf(view[start : start + self._chunk_size])
+        for made, chunk in leaves:
+            out += self._packer.add(made, chunk)
         at = self.at
         self.at += sum(len(buffer) for buffer in out)
         return out, at
@@ -114,37 +122,57 @@ class _Way:
         """Put buffers into the CAR."""
         _write(self._car_fd, buffers, at)
 
-    def write_and_read(
-        self, buffers: Sequence[Buffer], at: int, view: memoryview | None, offset: int
-    ) -> memoryview | None:
-        """Write a batch, then fill its buffer, when there is more to come, with another."""
-        self.write(buffers, at)
-        return None if view is None else self.read(view, offset)
+
+class _Turns:
+    """The order of the batches among lanes; a lane that fails ends the others."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._next = 0
+        self._ended = False
+
+    @contextmanager
+    def turn(self, number: int) -> Generator[bool]:
+        """Wait for the turn of that batch, and have it alone; False when it never comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._next == number)
+            yield not self._ended
+            self._next += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """No turn comes any more."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
 
-def _through_one_buffer(way: _Way, size: int, batch: int) -> None:
+def _through(way: _Way, size: int, batch: int, *, lanes: int) -> None:
+    turns = _Turns()
+    with ThreadPoolExecutor(max(lanes - 1, 1), "pack") as helpers:  # starts a thread only when one is asked for
+        others = [
+            helpers.submit(_lane, way, turns, range(lane * batch, size, lanes * batch), size, batch)
+            for lane in range(1, lanes)
+        ]
+        _lane(way, turns, range(0, size, lanes * batch), size, batch)
+        for other in others:
+            other.result()
+
+
+def _lane(way: _Way, turns: _Turns, offsets: range, size: int, batch: int) -> None:
+    """Take the batches at `offsets` from the source to the CAR, through one buffer."""
     buffer = memoryview(bytearray(min(size, batch)))
-    for offset in range(0, size, batch):
-        way.write(*way.hash(way.read(buffer[: size - offset], offset)))
-
-
-def _through_a_ring(way: _Way, size: int, batch: int) -> None:
-    ring = deque(memoryview(bytearray(batch)) for _ in range(RING))
-    offsets = deque(range(0, size, batch))
-    with ThreadPoolExecutor(1, "pack") as helper:
-        due: deque[Future[memoryview | None]] = deque()
-        for _ in range(min(RING, len(offsets))):
-            offset = offsets.popleft()
-            due.append(helper.submit(way.read, ring[len(due)][: size - offset], offset))
-        while due:
-            view = due.popleft().result()
-            if view is None:
-                continue
-            buffers, at = way.hash(view)
-            ring.rotate(-1)
-            offset = offsets.popleft() if offsets else size
-            free = ring[-1][: size - offset] if offset < size else None
-            due.append(helper.submit(way.write_and_read, buffers, at, free, offset))
+    try:
+        for offset in offsets:
+            leaves = way.hash(way.read(buffer[: size - offset], offset))
+            with turns.turn(offset // batch) as comes:
+                if not comes:
+                    return
+                buffers, at = way.place(leaves)
+            way.write(buffers, at)
+    except BaseException:
+        turns.end()
+        raise
 
 
 def _packed(packing: Packing, digest: bytes | None) -> Packed:
@@ -163,9 +191,13 @@ def _digest(car_fd: int, size: int, batch: int) -> bytes:
 def _read(fd: int, view: memoryview, offset: int) -> int:
     """Fill `view`; fewer bytes than it has only at the end of the file."""
     done = 0
-    with explained("reading the file"):
+    try:
         while done < len(view) and (got := os.preadv(fd, [view[done:]], offset + done)):
             done += got
+    except OSError as error:
+        raise SourceFailed(
+            f"reading the file: {error.strerror}", hint="Look at the kernel's log (dmesg) for its disk."
+        ) from error
     return done
 
 

@@ -7,6 +7,7 @@ stand there twice: announcements are at least once, keyed by (stream, seq).
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from hlspub.model import Publication
 from hlspub.spool.disk import DISK, Disk, explained, write_all
 
 FILE_NAME = "publications.jsonl"
+_TAIL = 256 * 1024  # bytes, several hundred lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ class PublishedLine:
             publication.final,
             settings,
             publication.published_at,
+        )
+
+    def publication(self) -> Publication:
+        """The publication; how long it took is not kept."""
+        return Publication(
+            self.stream, self.session, self.seq, self.root, self.entry, self.final, self.published_at, 0.0
         )
 
     def to_json(self) -> str:
@@ -104,6 +112,26 @@ class PublicationLog:
             if made:
                 self._disk.sync_folder(self.path.parent)
 
+    def complete(self, lines: Iterable[PublishedLine]) -> None:
+        """Add those of the lines whose publications are not in the file; all of them or, after a crash, none.
+
+        Raises:
+            PermissionRefused, StorageError: the disk refuses; the file is as it was.
+        """
+        known, _ = self.read()
+        numbers = {(line.stream, line.seq) for line in known}
+        every = [*known, *(line for line in lines if (line.stream, line.seq) not in numbers)]
+        new = self.path.with_name(f"{self.path.name}.new")
+        with explained(f"writing {self.path}"):
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                write_all(handle, b"".join(line.to_json().encode() + b"\n" for line in every))
+                self._disk.sync_file(handle)
+            finally:
+                os.close(handle)
+            new.replace(self.path)
+            self._disk.sync_folder(self.path.parent)
+
     def read(self) -> tuple[list[PublishedLine], list[int]]:
         """All publications in the order of their lines, and the numbers of the lines that are none. No file: no lines.
 
@@ -114,11 +142,29 @@ class PublicationLog:
         damaged: list[int] = []
         with explained(f"reading {self.path}"), suppress(FileNotFoundError), self.path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
-                try:
-                    lines.append(PublishedLine.from_json(raw.decode()))
-                except (ValueError, KeyError, TypeError, CidError):
+                line = _line(raw)
+                if line is None:
                     damaged.append(number)
+                else:
+                    lines.append(line)
         return lines, damaged
+
+    def newest(self) -> list[PublishedLine]:
+        """The last line of each stream that published lately, in the file's order; costs the same however long it is.
+
+        Raises:
+            PermissionRefused, StorageError: it cannot be read.
+        """
+        last: dict[str, PublishedLine] = {}
+        with explained(f"reading {self.path}"), suppress(FileNotFoundError), self.path.open("rb") as file:
+            cut = file.seek(0, os.SEEK_END) > _TAIL
+            file.seek(-_TAIL if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
+            for raw in file.read().split(b"\n")[cut:]:
+                line = _line(raw)
+                if line is not None:
+                    last.pop(line.stream, None)
+                    last[line.stream] = line
+        return list(last.values())
 
     def _append(self, handle: int, data: bytes) -> None:
         size = os.fstat(handle).st_size
@@ -130,3 +176,11 @@ class PublicationLog:
             with suppress(OSError):  # what cannot be taken back is a torn line, which the reader skips
                 os.ftruncate(handle, size)
             raise
+
+
+def _line(raw: bytes) -> PublishedLine | None:
+    """A line of the file; None when it is none."""
+    try:
+        return PublishedLine.from_json(raw.decode())
+    except (ValueError, KeyError, TypeError, CidError):
+        return None

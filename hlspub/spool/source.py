@@ -24,6 +24,10 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 
 
+class SourceFailed(StorageError):  # noqa: N818 -- read as a sentence where it is caught
+    """The disk of the file that is read fails, not the one that is written to."""
+
+
 @contextmanager
 def settled(source: Path, expected: FileIdentity) -> Generator[int]:
     """Lend a descriptor of the file, at its start; what was read from it counts when this ends without an error.
@@ -33,7 +37,7 @@ def settled(source: Path, expected: FileIdentity) -> Generator[int]:
         FileChanged: it is not in the state `expected`, before or after.
         PermissionRefused: this user may not read it.
         DataError: it is no regular file.
-        StorageError: its disk fails.
+        SourceFailed: its disk fails.
     """
     try:
         _check_regular(source, source.stat())  # before opening: a device may act on being opened
@@ -107,7 +111,7 @@ def _explain(source: Path, error: OSError) -> HlspubError:
         )
     if error.errno == errno.ELOOP:
         return DataError(f"{source} is a symbolic link that leads in circles")
-    return StorageError(
+    return SourceFailed(
         f"{source} cannot be read: {error.strerror}", hint="Look at the kernel's log (dmesg) for its disk."
     )
 

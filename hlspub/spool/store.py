@@ -7,25 +7,29 @@ one that is there already, of the same size, is the same.
 CARs fan out over folders named by the two characters before the last one of their key, as Kubo's flatfs spreads its blocks:
 the last character of a base32 CID has few values, the first ones are all alike. Folders are made when first needed.
 
-The spool and the `local` target are two such stores; `adopt` makes one file stand in both.
+The spool and the `local` target are two such stores; `adopt` makes one file stand in both. What is put is claimed, and stays
+until whoever put it disclaims it (`claims`).
 """
 
 import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from hlspub.errors import CarError, InputError, StorageError
 from hlspub.ipld.profile import Profile
 from hlspub.model import Car, FileIdentity, Packed
 from hlspub.spool import source
+from hlspub.spool.claims import Claims
 from hlspub.spool.disk import DISK, Disk, explained, write_all
 from hlspub.spool.pack import pack_bytes, pack_file
+from hlspub.spool.quota import Quota
 
 _SUFFIX = ".car"
 _UNFINISHED = "tmp"
@@ -42,12 +46,18 @@ class _Unfinished:
 
 
 class CarStore:
-    """The CARs under `root`. Any number of threads may use it; `prepare` it once before."""
+    """The CARs under `root`. Any number of threads may use it; `prepare` it once before.
 
-    def __init__(self, root: Path, disk: Disk = DISK) -> None:
+    `quota` is kept to and counted; without one nothing is counted.
+    """
+
+    def __init__(self, root: Path, disk: Disk = DISK, *, quota: Quota | None = None) -> None:
         self.root = root
+        self.claims = Claims()
+        self.quota = quota
         self._disk = disk
         self._tmp = root / _UNFINISHED
+        self._placing = Lock()
 
     def prepare(self) -> None:
         """Make the directory, and drop what a crash left unfinished.
@@ -60,6 +70,13 @@ class CarStore:
             self._disk.sync_folder(self.root.parent)
             for left in self._tmp.iterdir():
                 left.unlink()
+        if self.quota is not None:
+            self.quota.used = self.usage()[1]
+
+    def limit(self, size: int | None) -> None:
+        """From now on hold `size` bytes at most (None: no limit); for a store with a quota."""
+        if self.quota is not None:
+            self.quota.limit = size
 
     def path(self, key: str) -> Path:
         """Where the CAR of that key is, or would be."""
@@ -110,12 +127,15 @@ class CarStore:
 
         Raises:
             FileGone, FileChanged, PermissionRefused, DataError: the file, as `source.settled`; nothing is kept.
-            StorageError: a disk refuses; nothing is kept.
+            StorageError: a disk or the quota refuses; nothing is kept.
         """
+        if self.quota is not None:
+            self.quota.check(expected.size)  # before a file is read again and again for nothing
         with explained(f"packing {file} into {self.root}"), self._unfinished() as unfinished:
             with source.settled(file, expected) as handle:
                 packed = pack_file(handle, unfinished.handle, profile, want_car_hash=want_car_hash)
-            self._keep(unfinished, packed.car)
+            with self._claimed(packed.car.key):
+                self._keep(unfinished, packed.car)
         return packed
 
     def read_settled(self, file: Path, expected: FileIdentity, limit: int) -> bytes:
@@ -138,12 +158,12 @@ class CarStore:
         Raises:
             StorageError: the disk refuses; nothing is kept.
         """
-        with explained(f"writing {car.key} into {self.root}"):
+        with explained(f"writing {car.key} into {self.root}"), self._claimed(car.key):
             if self._stands(car.key, car.size_bytes):
                 return car
             with self._unfinished() as unfinished:
                 write_all(unfinished.handle, data)
-                self._keep(unfinished, car)
+                self._keep(unfinished, car, extra=True)
         return car
 
     def adopt(self, key: str, other: "CarStore") -> None:
@@ -154,7 +174,7 @@ class CarStore:
             StorageError: a disk refuses.
         """
         origin = other.path(key)
-        with explained(f"adopting {key} into {self.root}"):
+        with explained(f"adopting {key} into {self.root}"), self._claimed_meanwhile(key):
             try:
                 size = origin.stat().st_size
             except FileNotFoundError as error:
@@ -172,7 +192,26 @@ class CarStore:
                         raise
                     shutil.copyfile(origin, unfinished.path)
                     self._sync_file(unfinished.path)
-                self._place(unfinished.path, key)
+                self._place(unfinished.path, key, size)
+
+    def disclaim(self, key: str) -> None:
+        """Whoever put the CAR needs no claim on it any more: the journal says who waits for it, or nobody does."""
+        self.claims.disclaim(key)
+
+    def release(self, key: str, is_unneeded: Callable[[], bool]) -> bool:
+        """Let a CAR go that nobody claims and `is_unneeded`, which is asked while nobody can claim it; whether it went.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+
+        def let_go() -> bool:
+            if not is_unneeded():
+                return False
+            self.remove(key)
+            return True
+
+        return self.claims.unless_claimed(key, let_go)
 
     def remove(self, key: str) -> None:
         """Let a CAR go; idempotent. After a power cut it may be there again.
@@ -180,8 +219,12 @@ class CarStore:
         Raises:
             StorageError: the disk refuses.
         """
-        with explained(f"removing {key} from {self.root}"):
-            self.path(key).unlink(missing_ok=True)
+        place = self.path(key)
+        with explained(f"removing {key} from {self.root}"), suppress(FileNotFoundError):
+            size = place.stat().st_size
+            place.unlink()
+            if self.quota is not None:
+                self.quota.give_back(size)
 
     def keys(self) -> Iterator[str]:
         """The keys of all CARs, in no order."""
@@ -217,6 +260,23 @@ class CarStore:
             os.close(handle)
             path.unlink(missing_ok=True)
 
+    @contextmanager
+    def _claimed(self, key: str) -> Generator[None]:
+        """Claim the key; it stays claimed unless this fails."""
+        self.claims.claim(key)
+        try:
+            yield
+        except BaseException:
+            self.claims.disclaim(key)
+            raise
+
+    @contextmanager
+    def _claimed_meanwhile(self, key: str) -> Generator[None]:
+        """Claim the key for as long as this lasts: what stands when it begins stands when it ends."""
+        with self._claimed(key):
+            yield
+        self.claims.disclaim(key)
+
     def _stands(self, key: str, size: int) -> bool:
         """Whether the CAR is there, durably: whoever put it may have died before its folder was synced."""
         place = self.path(key)
@@ -228,23 +288,32 @@ class CarStore:
         self._disk.sync_folder(place.parent)
         return True
 
-    def _keep(self, unfinished: _Unfinished, car: Car) -> None:
+    def _keep(self, unfinished: _Unfinished, car: Car, *, extra: bool = False) -> None:
         if self._stands(car.key, car.size_bytes):
             return
         written = os.fstat(unfinished.handle).st_size
         if written != car.size_bytes:
             raise StorageError(f"the CAR {car.key} has {written} bytes on disk instead of {car.size_bytes}")
         self._disk.sync_file(unfinished.handle)
-        self._place(unfinished.path, car.key)
+        self._place(unfinished.path, car.key, car.size_bytes, extra=extra)
 
-    def _place(self, path: Path, key: str) -> None:
+    def _place(self, path: Path, key: str, size: int, *, extra: bool = False) -> None:
         place = self.path(key)
+        if self.quota is not None:
+            self.quota.reserve(size, extra=extra)
         try:
-            path.replace(place)
-        except FileNotFoundError:
-            place.parent.mkdir(exist_ok=True)
-            self._disk.sync_folder(self.root)
-            path.replace(place)
+            if not place.parent.is_dir():
+                place.parent.mkdir(exist_ok=True)
+                self._disk.sync_folder(self.root)
+            with self._placing:  # so that a CAR that two put at once is counted once
+                replaced = place.stat().st_size if place.exists() else 0
+                path.replace(place)
+        except BaseException:
+            if self.quota is not None:
+                self.quota.give_back(size)
+            raise
+        if self.quota is not None and replaced:
+            self.quota.give_back(replaced)
         self._disk.sync_folder(place.parent)
 
     def _sync_file(self, path: Path) -> None:

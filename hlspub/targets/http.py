@@ -5,10 +5,12 @@ names the place without query, fragment, user or password (P8), and says whether
 read up to a bound.
 """
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -52,13 +54,19 @@ def shown(url: str) -> str:
     return str(parsed.copy_with(username=None, password=None, query=None, fragment=None))
 
 
+def parted(url: str) -> tuple[str, bytes]:
+    """A URL without its path, and its path: for those whose path is a secret, and shows up nowhere when it goes apart."""
+    whole = httpx.URL(url)
+    return str(whole.copy_with(raw_path=b"/")), whole.raw_path
+
+
 def _no_url() -> ConfigError:
     """Nothing of the text is quoted: it may hold a password in the wrong place."""
     return ConfigError("not an http or https URL with a host", hint="It looks like https://gateway.example.")
 
 
 @contextmanager
-def failures(place: str) -> Generator[None]:
+def failures(place: str, retry_s: float = RETRY_S) -> Generator[None]:
     """Turn what goes wrong on the way into a `TargetError`; `place` is what `shown` gives.
 
     Raises:
@@ -68,15 +76,15 @@ def failures(place: str) -> Generator[None]:
         yield
     except httpx.TimeoutException as why:
         raise TargetError(
-            f"{place}: no answer in time ({type(why).__name__})", retry_s=RETRY_S, hint="Is it overloaded or cut off?"
+            f"{place}: no answer in time ({type(why).__name__})", retry_s=retry_s, hint="Is it overloaded or cut off?"
         ) from why
     except httpx.ConnectError as why:
         raise TargetError(
-            f"{place}: no connection: {why}", retry_s=RETRY_S, hint="Is it running, and the URL right?"
+            f"{place}: no connection: {why}", retry_s=retry_s, hint="Is it running, and the URL right?"
         ) from why
     except httpx.HTTPError as why:
         raise TargetError(
-            f"{place}: {str(why) or type(why).__name__}", retry_s=RETRY_S, hint="The connection broke."
+            f"{place}: {str(why) or type(why).__name__}", retry_s=retry_s, hint="The connection broke."
         ) from why
 
 
@@ -96,6 +104,18 @@ async def read_bounded(response: Response, limit: int, place: str) -> bytes:
             )
         parts.append(part)
     return b"".join(parts)
+
+
+def document(data: bytes | str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is none, or is nested too deeply to be an answer.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError as why:
+        raise ValueError("nested too deeply") from why
 
 
 async def refusal(response: Response, place: str) -> TargetError:

@@ -5,7 +5,7 @@ when every target has confirmed. Nothing is bound here: what is kept is decided 
 any root whose blocks are here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,18 +32,19 @@ class Store(Protocol):
 
 @dataclass(slots=True)
 class LocalTarget:
-    """`adopt(key)` links the spool's CAR into `store` and syncs the folder; it raises StorageError."""
+    """`adopt(key)` links the spool's CAR into `store` and syncs the folder; it raises StorageError. `get` finds a block."""
 
     name: str
     store: Store
     adopt: Callable[[str], None]
+    get: Callable[[Cid], Awaitable[bytes | None]]
     concurrency: int = 1
     kind: str = "local"
 
     @property
     def capabilities(self) -> Capabilities:
         """Links cost next to nothing; the folders' syncs that follow them can overlap."""
-        return Capabilities(concurrency=self.concurrency)
+        return Capabilities(concurrency=self.concurrency, reads=True)
 
     async def put(self, cars: Sequence[CarFile]) -> str:
         """Adopt the spool's files."""
@@ -61,6 +62,10 @@ class LocalTarget:
     async def has(self, car: CarFile) -> bool:
         """Whether the file is there."""
         return await anyio.to_thread.run_sync(self.store.has, car.key)
+
+    async def read(self, cid: Cid) -> bytes | None:
+        """The block, from whichever store of this machine has it."""
+        return await self.get(cid)
 
     async def bind(self, root: Cid, *, supersedes: Cid | None) -> None:
         """Nothing to do: see the module's text."""

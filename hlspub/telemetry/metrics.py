@@ -11,7 +11,7 @@ Source: prometheus.io/docs/practices/naming and …/instrumentation.
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -27,8 +27,10 @@ PACK_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 
 SEGMENT_RESULTS: Final = ("taken", "lost", "refused")
 PUBLICATION_RESULTS: Final = ("announced", "failed")
+HOOK_RESULTS: Final = ("ok", "failed")
 TARGET_OPS: Final = ("put", "bind")
 TARGET_RESULTS: Final = ("ok", "retry", "refused")
+TARGET_STATES: Final = ("ok", "catching_up", "degraded")
 
 
 class Metrics:
@@ -69,6 +71,9 @@ class Metrics:
         self._oldest = gauge(
             "hlspub_target_oldest_pending_seconds", "Age of the oldest CAR a target has not confirmed.", "target"
         )
+        self._states = gauge(
+            "hlspub_target_state", "1 for the state that a target is in, 0 for others.", "target", "state"
+        )
         self._latency = histogram(
             "hlspub_publish_latency_seconds", "From the newest file of a root to its announcement.", "stream"
         )
@@ -81,6 +86,28 @@ class Metrics:
         self._rescans = counter("hlspub_watch_rescans_total", "Directory rescans.")
         self._restarts = counter("hlspub_watch_observer_restarts_total", "Watcher threads that had to be replaced.")
         self._responses = counter("hlspub_gateway_responses_total", "Responses of the gateway.", "code", "format")
+        self._name_sent = gauge(
+            "hlspub_name_last_sent_timestamp_seconds",
+            "Unix time when a router last took a name's record.",
+            "name",
+            "router",
+        )
+        self._name_failures = counter(
+            "hlspub_name_failures_total", "Records of names that a router did not take.", "name", "router"
+        )
+        self._hook_pending = gauge("hlspub_hook_pending", "Publications that a hook has not taken.", "hook")
+        self._hook_oldest = gauge(
+            "hlspub_hook_oldest_pending_seconds", "Age of the oldest publication a hook has not taken.", "hook"
+        )
+        self._hook_tries = counter(
+            "hlspub_hook_tries_total", "Messages to a hook, by whether it took them.", "hook", "result"
+        )
+        self._hook_skipped = counter(
+            "hlspub_hook_skipped_total", "Publications that a hook will never be told of.", "hook"
+        )
+        self._hook_told = gauge(
+            "hlspub_hook_last_told_timestamp_seconds", "Unix time when a hook last took a publication.", "hook"
+        )
         self._lag = gauge("hlspub_loop_lag_seconds", "How late the event loop woke up, at the last look.")
 
     def add_stream(self, stream: str) -> None:
@@ -102,6 +129,7 @@ class Metrics:
             for result in TARGET_RESULTS:
                 self._requests.labels(target, op, result)
         self.set_backlog(target, cars=0, size_bytes=0, oldest_s=0)
+        self.set_target_state(target, TARGET_STATES[0])
 
     def file_taken(self, stream: str, kind: FileKind, size_bytes: int, took_s: float) -> None:
         """A file lies in the spool and in the journal."""
@@ -130,6 +158,11 @@ class Metrics:
         self._backlog_bytes.labels(target).set(size_bytes)
         self._oldest.labels(target).set(oldest_s)
 
+    def set_target_state(self, target: str, state: str) -> None:
+        """How a target does, a word of `TARGET_STATES`."""
+        for other in TARGET_STATES:
+            self._states.labels(target, other).set(other == state)
+
     def root_published(self, stream: str, *, at: float, latency_s: float) -> None:
         """A root was announced at Unix time `at`."""
         self._publications.labels(stream, "announced").inc()
@@ -140,9 +173,9 @@ class Metrics:
         """A root could not be announced this time; it is tried again."""
         self._publications.labels(stream, "failed").inc()
 
-    def set_spool(self, size_bytes: int) -> None:
-        """What the spool holds."""
-        self._spool.set(size_bytes)
+    def spool_is(self, size_bytes: Callable[[], float]) -> None:
+        """Where to ask what the spool holds."""
+        self._spool.set_function(size_bytes)
 
     def watch_overflowed(self) -> None:
         """The kernel dropped file events."""
@@ -159,6 +192,42 @@ class Metrics:
     def gateway_responded(self, code: int, form: str) -> None:
         """The gateway answered with this status; `form` is a word of the gateway's route table."""
         self._responses.labels(str(code), form).inc()
+
+    def add_name(self, name: str, router: str) -> None:
+        """A name is sent to a router from now on."""
+        self._name_failures.labels(name, router)
+
+    def name_sent(self, name: str, router: str, *, at: float) -> None:
+        """A router took a name's newest record at Unix time `at`."""
+        self._name_sent.labels(name, router).set(at)
+
+    def name_failed(self, name: str, router: str) -> None:
+        """A router did not take a name's record; it is tried again."""
+        self._name_failures.labels(name, router).inc()
+
+    def add_hook(self, hook: str) -> None:
+        """A hook is told from now on."""
+        for result in HOOK_RESULTS:
+            self._hook_tries.labels(hook, result)
+        self._hook_skipped.labels(hook)
+
+    def hook_told(self, hook: str, *, at: float) -> None:
+        """A hook took a publication at Unix time `at`."""
+        self._hook_tries.labels(hook, "ok").inc()
+        self._hook_told.labels(hook).set(at)
+
+    def hook_failed(self, hook: str) -> None:
+        """A hook did not take a publication."""
+        self._hook_tries.labels(hook, "failed").inc()
+
+    def hook_skipped(self, hook: str, count: int) -> None:
+        """So many publications will never be told."""
+        self._hook_skipped.labels(hook).inc(count)
+
+    def set_hook_backlog(self, hook: str, *, pending: int, oldest_s: float) -> None:
+        """What a hook has yet to take; `oldest_s` 0 when that is nothing."""
+        self._hook_pending.labels(hook).set(pending)
+        self._hook_oldest.labels(hook).set(oldest_s)
 
     def set_loop_lag(self, seconds: float) -> None:
         """How late a timer of the event loop fired."""

@@ -208,9 +208,12 @@ class DirectoryWatch:
             hint, at = hints[seen.path]
             if seen.state is State.GONE:
                 self._lose(seen.path, was_seen=hint is not Hint.LOOK)
-            elif seen.identity is None:
+                continue
+            if seen.identity is None:
                 self._judge.forget(seen.path)
-            elif seen.state is State.FILE and hint in _FINISHED:
+                continue
+            self._scanner.note(seen.path)
+            if seen.state is State.FILE and hint in _FINISHED:
                 verdict = self._judge.finished(seen.path, seen.identity, _FINISHED[hint], at)
                 if verdict is not None:
                     self._outbox.put(verdict)

@@ -188,6 +188,21 @@ class _Reader(InotifyFD):
                 )
 
 
+class _Emitter(InotifyFullEmitter):
+    """Turns what the reader read into events. Runs in its own thread.
+
+    watchdog's own logs an error when an event of the kernel's comes in while it is being stopped: on a busy directory that
+    is how it always ends.
+    """
+
+    def queue_events(self, timeout: float, *, full_events: bool = False) -> None:
+        del timeout, full_events  # of other platforms; an event comes or `stop` ends the waiting
+        group = self._inotify
+        event = group.read_event() if group is not None else None
+        if event is not None and self.should_keep_running():
+            self.build_and_queue_event(event)
+
+
 class Observation:
     """One directory under inotify, recursively, from construction to `close`. Both block for some milliseconds.
 
@@ -199,7 +214,7 @@ class Observation:
         self._handler = _Handler(root, inbox, clock)
         self._reader = _Reader(inbox)
         self._reader.start()
-        self._observer = BaseObserver(InotifyFullEmitter, inotify_fd=self._reader)
+        self._observer = BaseObserver(_Emitter, inotify_fd=self._reader)
         try:
             self._watch = self._observer.schedule(self._handler, root, recursive=True, event_filter=_EVENTS)
             self._observer.start()

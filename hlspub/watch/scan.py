@@ -22,6 +22,7 @@ from hlspub.model import FileIdentity
 from hlspub.watch.ports import Names, PathSkipped
 
 BATCH = 1000  # files a step: about 10 ms in the thread, 3 ms on the loop
+_UNKNOWN = 0  # the fingerprint of a file that need not be compared, or was not looked at yet
 HOT_S = 60.0  # a file that changed within this time is looked at in every scan
 
 
@@ -123,9 +124,14 @@ class Scanner:
     def __init__(self, names: Names) -> None:
         self._rules = names
         self._directories: dict[str, _Directory] = {}
+        self._noted = set[str]()  # bounded by the files, however often a playlist is seen
         self._complained: set[str] = set()
         self._complaints: set[str] = set()
         self._batch = Batch()
+
+    def note(self, path: str) -> None:
+        """A file was seen between two scans: the next one tells of it, also when it is gone by then. From any thread."""
+        self._noted.add(path)
 
     def scan(self, root: str, start: str, depth: Depth, *, now: float) -> Iterator[Batch]:
         """Scan everything under `start` ("" for all) of the resolved directory `root`. A missing one counts as empty.
@@ -134,6 +140,7 @@ class Scanner:
         """
         self._batch = Batch()
         self._complaints = set()
+        self._absorb()
         walk = _Walk(root, depth, int((now - HOT_S) * 1e9), [start])
         visited: set[str] = set()
         unreadable: list[str] = []
@@ -153,6 +160,14 @@ class Scanner:
         if not start:
             self._complained &= self._complaints  # what was put right may be said again
         yield self._batch
+
+    def _absorb(self) -> None:
+        while self._noted:
+            directory, _, name = self._noted.pop().rpartition("/")
+            record = self._directories.setdefault(directory, _Directory())
+            if name not in record.files:
+                record.files[name] = _UNKNOWN
+                record.hot.add(name)
 
     def _scan_directory(self, walk: _Walk, directory: str, names: list[str]) -> Iterator[Batch]:
         record = self._directories.setdefault(directory, _Directory())
@@ -197,11 +212,13 @@ class Scanner:
         fingerprint = hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         if walk.depth is Depth.WHOLE or record.files.get(name) != fingerprint:
             self._batch.found.append((path, FileIdentity.of(status)))
-        record.files[name] = fingerprint
         if changed_ns > walk.hot_since_ns or is_link or self._rules.is_playlist(path):
             record.hot.add(name)
+            record.files[name] = fingerprint
         else:
             record.hot.discard(name)
+            # Only a scan that looks at everything compares those that are still: elsewhere the number is not worth its memory.
+            record.files[name] = fingerprint if walk.depth is Depth.STATS else _UNKNOWN
         return True
 
     def _follow(self, root: str, path: str) -> os.stat_result | None:

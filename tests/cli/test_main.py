@@ -172,6 +172,34 @@ def test_a_reader_that_left_is_no_failure_worth_words() -> None:
     assert process.returncode == 1
 
 
+def test_the_process_ends_without_teardown_and_loses_no_word() -> None:
+    script = "import atexit, sys, hlspub.cli; atexit.register(print, 'teardown'); hlspub.cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("Usage: hlspub")
+    assert "teardown" not in done.stdout
+    wrong = subprocess.run(
+        [sys.executable, "-c", script, "statsu"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (wrong.returncode, wrong.stdout) == (64, "")
+    assert wrong.stderr.endswith("shows how it is used.\n")
+
+
+def test_an_answer_that_cannot_be_written_is_an_io_error() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 -- a device
+        done = subprocess.run(
+            [sys.executable, "-m", "hlspub", "version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 74
+    assert done.stderr.startswith("hlspub: stdout: No space left on device\n")
+
+
 def test_an_answer_is_one_line_of_json_or_text(capfd: pytest.CaptureFixture[str]) -> None:
     emit({"a": 1, "ü": [None, True]}, as_json=True, text="unused")
     emit({"a": 1}, as_json=False, text=lambda answer: f"a is {answer['a']}")

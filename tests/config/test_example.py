@@ -9,13 +9,16 @@ import pytest
 
 from hlspub.config.example import EXAMPLE_PATH, example
 from hlspub.config.fields import TAKES_EFFECT, said_of
+from hlspub.config.hooks import HOOKS
 from hlspub.config.kinds import KINDS
 from hlspub.config.load import parse
 from hlspub.config.model import Config, Gateway, Limits, Publish, Stream
+from hlspub.config.names import IpnsName, Router
 from hlspub.config.schema import json_schema
 
 REPOSITORY = Path(__file__).parents[2]
 FILE = Path("/etc/hlspub/config.toml")
+OPTIONAL = ("target", "name", "router", "hook")
 SECTIONS = [(), ("stream", "main"), ("target", "local"), ("publish",), ("gateway",), ("limits",)]
 MODELS = dict(zip(SECTIONS, [Config, Stream, KINDS["local"], Publish, Gateway, Limits], strict=True))
 
@@ -102,4 +105,22 @@ def test_the_schema_names_only_what_it_defines() -> None:
     schema = json_schema()
     text = str(schema)
     assert set(re.findall(r"#/\$defs/(\w+)", text)) <= schema["$defs"].keys()
-    assert schema["properties"]["target"]["additionalProperties"]["oneOf"]
+    assert len(schema["properties"]["target"]["additionalProperties"]["oneOf"]) == len(KINDS)
+    assert len(schema["properties"]["hook"]["additionalProperties"]["oneOf"]) == len(HOOKS)
+
+
+def test_each_other_table_is_shown_at_its_defaults() -> None:
+    text = "\n".join(line.removeprefix("#   ") for line in example().split("\n") if line.startswith("#   "))
+    shown = tomllib.loads(uncommented(text))
+    assert shown.keys() == set(OPTIONAL)
+    assert {table["kind"] for table in shown["target"].values()} == KINDS.keys() - {"local"}
+    assert {table["kind"] for table in shown["hook"].values()} == HOOKS.keys()
+    models = [(table, KINDS[table["kind"]]) for table in shown["target"].values()]
+    models += [(table, HOOKS[table["kind"]]) for table in shown["hook"].values()]
+    models += [(table, IpnsName) for table in shown["name"].values()]
+    models += [(table, Router) for table in shown["router"].values()]
+    for table, model in models:
+        assert table.keys() == {name for name in model.model_fields if said_of(model, name, TAKES_EFFECT)}
+    config = parse(re.sub(r"^# [a-z_]+ = .*$", "", text, flags=re.MULTILINE), FILE, {})
+    assert config.target.keys() == {"local", *shown["target"]}
+    assert config.hook.keys() == shown["hook"].keys()

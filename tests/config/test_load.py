@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hlspub.config.fields import Listen
+from hlspub.config.kinds import KINDS
 from hlspub.config.load import defaults, load, parse
 from hlspub.config.places import Places
 from hlspub.errors import ConfigError, ExitCode
@@ -150,10 +151,36 @@ ONE_MISTAKE = [
     ("[limits]\nhash_threads = true", "2 limits.hash_threads = true: expected a whole number."),
     ("[limits]\nhash_threads = 1.5", "2 limits.hash_threads = 1.5: expected a whole number."),
     (
-        '[target.node]\nkind = "kubo"',
-        '2 target.node.kind = "kubo": there is no such kind of target in this version, only: local.',
+        '[stream.a]\npath = "/a"\ntargets = ["locl"]',
+        "3 stream.a.targets = [\"locl\"]: there is no such target as 'locl', only: local.",
     ),
-    ("[target.node]", "1 target.node.kind: is missing: one of local."),
+    (
+        '[stream.a]\npath = "/a"\n[stream.b]\npath = "/b"\n[target.local]\nrequired = false',
+        "5 target: no target is required, so no root could ever count as published.",
+    ),
+    (
+        '[target.node]\nkind = "floppy"',
+        '2 target.node.kind = "floppy": there is no such kind of target in this version, only: '
+        + ", ".join(KINDS)
+        + ".",
+    ),
+    ("[target.node]", f"1 target.node.kind: is missing: one of {', '.join(KINDS)}."),
+    (
+        '[target.node]\nkind = "kubo"\nurl = "http://me:secret@node:5001"',
+        (
+            '3 target.node.url = "http://…@node:5001": a user, password, query or fragment does not belong into the URL; '
+            "the table has keys for secrets."
+        ),
+    ),
+    (
+        '[target.node]\nkind = "kubo"\nurl = "node:5001"',
+        '3 target.node.url = "node:5001": expected a URL like "http://127.0.0.1:5001".',
+    ),
+    ('[target.node]\nkind = "kubo"\nuser = "me"', "1 target.node: user and password go together."),
+    (
+        '[target.node]\nkind = "kubo"\ntoken = "secret"',
+        "3 target.node.token = (not shown): expected a table.",
+    ),
     (
         '[target.disk]\nkind = "local"',
         '2 target.disk.kind = "local": the one store of this kind is [target.local], and it has no other kind.',
@@ -174,10 +201,7 @@ def test_what_is_included_stays_in_the_directory(path: str) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('layout = "nested"', "give each subdirectory a [stream.NAME] of its own"),
-        ('layout = "flat"', "let each stream write into a directory of its own"),
-        ('rotate = "1d"', "a session ends by what end_on says"),
-        ('rotate = "off"', "a session ends by what end_on says"),
+        ('[target.local]\nkeep = "none"', "the local store keeps everything that was delivered"),
     ],
 )
 def test_what_this_version_does_not_have_is_refused_with_a_sentence(line: str, said: str) -> None:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from hlspub.config.kinds import LocalTarget, Target
 from hlspub.config.load import parse
-from hlspub.config.model import Config, Publish
+from hlspub.config.model import Config, Publish, Stream
 
 
 class Far(Target, frozen=True):
@@ -37,6 +37,17 @@ def test_what_is_said_counts_for_the_local_store_too() -> None:
 def test_the_quorum_is_all_that_are_required_or_a_number() -> None:
     assert config(a=Far(), b=Far()).confirmations_needed() == 2
     assert config(1, a=Far(), b=Far()).confirmations_needed() == 1
+
+
+def test_a_stream_may_have_targets_of_its_own() -> None:
+    streams = {"a": Stream(path=Path("/a"), targets=("x",)), "b": Stream(path=Path("/b"), targets=("y", "local"))}
+    made = config(x=Far(), y=Far(required=False), z=Far()).model_copy(update={"stream": streams})
+    assert made.targets_of("a") == ("local", "x")
+    assert made.required_targets("a") == ("x",)
+    assert made.confirmations_needed("a") == 1
+    assert made.required_targets("b") == ()
+    assert made.targets_of("c") == ("local", "x", "y", "z")
+    assert made.waited_for() == {"x"}
 
 
 @pytest.mark.parametrize("line", ['publish_interval = "100ms"', 'idle = "1s"', 'settle = "50ms"', 'rescan = "100ms"'])

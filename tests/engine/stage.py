@@ -71,7 +71,14 @@ class Stage:
         return self.course.session
 
     def take(
-        self, path: str, data: bytes, *, quiet: bool = False, unchanged: bool = False, again: bool = False
+        self,
+        path: str,
+        data: bytes,
+        *,
+        quiet: bool = False,
+        unchanged: bool = False,
+        found: dict[str, FileIdentity | None] | None = None,
+        again: bool = False,
     ) -> list[Record]:
         packed = pack(data)
         self.content[packed.cid] = data
@@ -87,7 +94,7 @@ class Stage:
             self.clock,
             quiet=quiet,
             playlist=playlist,
-            unchanged=frozenset(suspects) if unchanged else frozenset(),
+            found={path: self.session.identity(path) for path in suspects} if unchanged else found or {},
             again=again,
         )
         records = self.session.take(taken)

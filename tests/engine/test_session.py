@@ -3,7 +3,17 @@ import pytest
 from hlspub.engine.settings import Retention
 from hlspub.hls.playlist import Playlist
 from hlspub.hls.scan import scan
-from hlspub.records import FileSeen, FileTaken, PlaylistTaken, Record, ReferenceBound, ReferenceClosed, ReferenceOpened
+from hlspub.model import FileIdentity
+from hlspub.records import (
+    FileSeen,
+    FilesPassed,
+    FileTaken,
+    PlaylistTaken,
+    Record,
+    ReferenceBound,
+    ReferenceClosed,
+    ReferenceOpened,
+)
 from tests.engine.stage import TARGET, Stage, broken, media, multivariant
 
 
@@ -121,6 +131,43 @@ def test_a_number_that_moved_without_new_bytes_means_the_same_file() -> None:
     assert stage.tree()["i.m3u8"] == media(5, ["a0.ts", "a1.ts"])
 
 
+def test_what_an_earlier_run_left_is_not_meant_once_it_is_written_over() -> None:
+    """The file was taken, nobody listed it, and now the disk has another: the first listing waits for that one."""
+    stage = started()
+    stage.take("a2.ts", b"of an earlier run")
+    stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts", "a2.ts"]), found={"a2.ts": FileIdentity(1, 2, 3, 4, 5)})
+    assert [i.path for i in stage.session.tracks["i.m3u8"].unmet] == ["a2.ts"]
+    stage.take("a2.ts", b"of this run")
+    assert not stage.session.is_new_run("i.m3u8", _scan(media(0, ["a0.ts", "a1.ts", "a2.ts", "a3.ts"])))
+    stage.publish()
+    assert stage.tree()["a2.ts"] == b"of this run"
+
+
+def test_what_was_taken_while_the_disk_was_looked_at_is_meant() -> None:
+    stage = started()
+    stage.take("a2.ts", b"of this run")
+    identity = stage.session.identity("a2.ts")
+    stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts", "a2.ts"]), found={"a2.ts": identity})
+    stage.publish()
+    assert stage.tree()["a2.ts"] == b"of this run"
+
+
+def test_a_name_that_wraps_between_two_looks_is_no_new_run() -> None:
+    stage = started()
+    stage.take("i.m3u8", media(0, ["a0.ts", "a1.ts"]))
+    stage.take("a0.ts", b"number 2")
+    assert not stage.session.is_new_run("i.m3u8", _scan(media(1, ["a1.ts", "a0.ts"])))
+
+
+def test_a_listing_whose_bytes_nobody_saw_does_not_mean_those_that_came_under_its_name_later() -> None:
+    stage = started()
+    stage.take("i.m3u8", media(0, ["w0.ts", "w1.ts"]))
+    stage.take("i.m3u8", media(1, ["w1.ts", "w0.ts"]))
+    stage.take("w0.ts", b"number 2")
+    bound = {record.from_version for record in stage.records if isinstance(record, ReferenceBound)}
+    assert bound == {stage.session.tracks["i.m3u8"].newest.number}
+
+
 @pytest.mark.parametrize(
     ("why", "before", "rewritten", "after"),
     [
@@ -196,3 +243,46 @@ def test_the_end_waits_for_what_the_final_root_will_hold(retention: Retention) -
     assert not stage.course.under_way()
     stage.publish()
     assert ("s0.ts" in stage.tree()) is (retention is Retention.ARCHIVE)
+
+
+def slid() -> Stage:
+    """A window that left `a0.ts` behind; its root is made."""
+    stage = started(retention=Retention.WINDOW)
+    stage.publish()
+    stage.take("a2.ts", b"a2")
+    stage.take("i.m3u8", media(1, ["a1.ts", "a2.ts"]))
+    return stage
+
+
+def test_what_a_window_left_behind_is_passed_once_a_root_is_without_it() -> None:
+    stage = slid()
+    everything = list(stage.session.files)
+    assert stage.session.behind(everything) == []
+    stage.publish()
+    assert stage.session.behind(everything) == ["a0.ts"]
+    assert stage.session.pass_by(everything) == [FilesPassed(1, ("a0.ts",))]
+    assert "a0.ts" not in stage.session.files
+    assert stage.session.pass_by(everything) == []
+    assert broken(stage.tree(), "i.m3u8") == []
+
+
+def test_a_name_that_was_passed_and_comes_again_is_a_new_version() -> None:
+    stage = slid()
+    stage.publish()
+    stage.session.pass_by(["a0.ts"])
+    stage.take("i.m3u8", media(2, ["a2.ts", "a0.ts"]))
+    assert stage.course.held_back() == [("i.m3u8", ["a0.ts"])]
+    taken, bound = stage.take("a0.ts", b"new")
+    assert isinstance(taken, FileTaken)
+    assert isinstance(bound, ReferenceBound)
+    assert taken.version == bound.bound == 2
+    stage.publish()
+    assert stage.tree()["a0.ts"] == b"new"
+
+
+def test_an_archive_leaves_nothing_behind() -> None:
+    stage = started()
+    stage.take("a2.ts", b"a2")
+    stage.take("i.m3u8", media(1, ["a1.ts", "a2.ts"]))
+    stage.publish()
+    assert stage.session.behind(stage.session.files) == []

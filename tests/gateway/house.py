@@ -12,7 +12,7 @@ from anyio.abc import TaskStatus
 
 from hlspub.errors import StorageError
 from hlspub.gateway.app import Gateway
-from hlspub.gateway.ports import LiveRoot, Verdict
+from hlspub.gateway.ports import LiveRoot, NamedRecord, Verdict
 from hlspub.gateway.serve import serve
 from hlspub.ipld.cid import Cid
 from hlspub.ipld.profile import UNIXFS_V1_2025
@@ -108,6 +108,8 @@ class House:
     streams: Stage = field(default_factory=Stage)
     health: Doctor = field(default_factory=Doctor)
     responses: list[tuple[int, str]] = field(default_factory=list)
+    named: dict[str, NamedRecord] = field(default_factory=dict)
+    clock: SystemClock = field(default_factory=SystemClock)
 
     def gateway(self) -> Gateway:
         return Gateway(
@@ -116,7 +118,8 @@ class House:
             health=self.health,
             metrics=lambda: b"hlspub_up 1\n",
             observe=lambda code, form: self.responses.append((code, form)),
-            clock=SystemClock(),
+            clock=self.clock,
+            names=self.named.get,
         )
 
     @asynccontextmanager

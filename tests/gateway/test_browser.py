@@ -1,6 +1,5 @@
 """The pages in a real Chromium, over the real server: what a viewer and an operator see."""
 
-import shutil
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,21 +12,12 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from hlspub.ipld.cid import Cid, Codec
 from tests.gateway.house import House, running
+from tests.support.players import ARGUMENTS, chromium_program
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 SEGMENT_S = 1
 SEGMENTS = 9
 PATIENCE_S = 60.0
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 ROOT = Cid.of_data(Codec.DAG_PB, b"a root that is never opened")
 
 
@@ -38,9 +28,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncGenerator[Browser]:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=chromium_program(), args=ARGUMENTS)
         yield browser
         await browser.close()
 

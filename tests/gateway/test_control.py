@@ -36,6 +36,9 @@ class Daemon:
         await self.hold.wait()
         return {"streams": [{"name": "main", "note": "zwei\nZeilen é"}], "targets": []}
 
+    async def gc(self, *, dry_run: bool) -> dict[str, object]:
+        return {"cars": 0, "freed_bytes": 0, "dry_run": dry_run}
+
     async def end(self, stream: str, wait_s: float) -> dict[str, object]:
         if stream != "main":
             raise InputError(f"there is no stream {stream!r}", hint="`hlspub status` lists them.")

@@ -1,7 +1,7 @@
 """Directories as pages."""
 
 from html.parser import HTMLParser
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -42,7 +42,7 @@ async def test_every_entry_is_linked_and_the_links_lead_there(house: House, shar
     page = await house.get(f"/ipfs/{root}/")
     links = Links(page.text)
     assert "script" not in links.tags
-    hrefs = [href for href in links.found if href.startswith("./")]
+    hrefs = [href for href in links.found if href.startswith(f"/ipfs/{root}/")]
     async with house.client() as client:
         got = {(await client.get(urljoin(f"http://gateway.test/ipfs/{root}/", href))).content for href in hrefs}
     assert got == {name.encode() for name in files}
@@ -55,6 +55,15 @@ async def test_the_page_runs_nothing(house: House) -> None:
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
     assert answer.headers["cache-control"] == "public, max-age=604800, stale-while-revalidate=2678400"
     assert answer.headers["x-ipfs-roots"] == str(root)
+
+
+async def test_a_file_behind_its_cid_keeps_its_name(house: House) -> None:
+    names = ["a b.ts", "100%.ts", "%41.ts", "\u0142\u0117.ts"]
+    root = house.blocks.tree({name: name.encode() for name in names})
+    links = Links((await house.get(f"/ipfs/{root}/")).text)
+    behind = [href for href in links.found if "?filename=" in href]
+    found = {(await house.get(href)).headers["content-disposition"].partition("''")[2] for href in behind}
+    assert found >= {quote(name, safe="") for name in names if not name.startswith("a")}
 
 
 async def test_the_page_has_a_tag_of_its_own(house: House) -> None:
@@ -104,7 +113,7 @@ async def test_a_directory_with_a_missing_shard_is_not_found(house: House) -> No
 
 def test_a_long_directory_is_cut_and_says_so() -> None:
     cid = Cid.of_data(Codec.RAW, b"")
-    page = listing.page(cid, (), [Link(f"{number:06}", cid, 1) for number in range(listing.SHOWN + 7)])
+    page = listing.page("/ipfs/x", cid, (), [Link(f"{number:06}", cid, 1) for number in range(listing.SHOWN + 7)])
     assert f"{listing.SHOWN + 7:,} entries. The first {listing.SHOWN:,} are shown" in page
     assert page.count("<tr>") == listing.SHOWN + 1
 

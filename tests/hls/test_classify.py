@@ -1,6 +1,6 @@
 import pytest
 
-from hlspub.hls.classify import classify, is_temporary, numbered, rendition_of, suffix_of
+from hlspub.hls.classify import classify, is_temporary, may_be_key, numbered, rendition_of, suffix_of
 from hlspub.hls.media_types import MEDIA_TYPES, UNKNOWN, media_type, sniff, type_of_name
 from hlspub.model import FileKind
 
@@ -129,3 +129,19 @@ def test_a_name_alone() -> None:
 
 def test_nothing_that_a_browser_would_run() -> None:
     assert not [kind for kind in MEDIA_TYPES.values() if "html" in kind or "svg" in kind or "javascript" in kind]
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "may"),
+    [
+        ("k.ts", 16, True),
+        ("k.ts", 32, True),
+        ("k.bin", 16, True),
+        ("seg1.ts", 188, False),
+        ("k.ts", 17, False),
+        ("cue.vtt", 16, False),
+        ("i.m3u8", 16, False),
+    ],
+)
+def test_a_file_as_short_as_a_key_may_be_one(path: str, size: int, may: bool) -> None:
+    assert may_be_key(path, size) is may

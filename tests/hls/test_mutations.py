@@ -28,7 +28,8 @@ def mutants(count: int, seed: int) -> Iterator[bytes]:
     """Playlists of the corpus with one to four changes each."""
     dice = random.Random(seed)
     corpus = [data[:4000] for _, data in playlists_of_the_corpus()]
-    corpus.append(corpus[0] + b"".join(b"#EXTINF:1,\nn%d.ts\n" % n for n in range(2 * runs.FIRST_ROWS)))
+    for form in (b"#EXTINF:1,\nn%d.ts\n", b"#EXTINF:1,\n#EXT-X-BYTERANGE:9@%d\nall.ts\n"):
+        corpus.append(corpus[0] + b"".join(form % n for n in range(2 * runs.FIRST_ROWS)))
     for _ in range(count):
         data = bytearray(dice.choice(corpus))
         for _ in range(dice.randint(1, 4)):

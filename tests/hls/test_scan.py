@@ -1,8 +1,9 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hlspub.errors import PlaylistError
+from hlspub.hls import runs
 from hlspub.hls.playlist import Key, Playlist, PlaylistKind, Reference, ReferenceKind
 from hlspub.hls.scan import scan
 from tests.hls.oracle import HEADER, PATH, bodies, line_by_line
@@ -198,14 +199,64 @@ def test_a_partial_read_keeps_what_is_there() -> None:
     assert playlist.warn == ("truncated",)
 
 
-@given(bodies(), st.sampled_from([PATH, "i.m3u8", "a/b/i.m3u8"]), st.sampled_from(["\n", "\r\n", " \n", "\n\n"]))
-def test_runs_are_read_as_line_by_line(body: str, path: str, end: str) -> None:
-    data = (HEADER + body).replace("\n", end).encode()
+def assert_as_line_by_line(data: bytes, path: str = PATH) -> None:
     fast, slow = scan(data, path, partial=True), line_by_line(data, path)
     for name in Playlist.__dataclass_fields__:
         if name not in {"source", "warn"}:
             assert getattr(fast, name) == getattr(slow, name), name
-    assert set(fast.warn) - {"truncated"} == set(slow.warn)
+    assert set(fast.warn) - {"truncated", "line-too-long"} == set(slow.warn)
+
+
+@given(bodies(), st.sampled_from([PATH, "i.m3u8", "a/b/i.m3u8"]), st.sampled_from(["\n", "\r\n", " \n", "\n\n"]))
+def test_runs_are_read_as_line_by_line(body: str, path: str, end: str) -> None:
+    assert_as_line_by_line((HEADER + body).replace("\n", end).encode(), path)
+
+
+LENGTHS = st.one_of(
+    st.integers(0, 99999).map(str),
+    st.sampled_from(
+        ["", "007", "1" * 20, "1" * 21, "0" * 21, "-1", "1.5", "1e3", " 5", "\u0665", "1" * 5000, "7@", "x", "[1]"]
+    ),
+)
+
+
+@given(
+    st.lists(st.tuples(LENGTHS, LENGTHS), min_size=1, max_size=3),
+    st.sampled_from(["{length}", "{length}@{place}", "{length}@{place}", "{length}@{offset}"]),
+    st.sampled_from(["all.ts", "all.ts", "all{n}.ts", "{n}"]),
+)
+@example([("1", "2@3"), ("4", "5")], "{length}@{place}", "all.ts")
+@example([("1", "1" * 20)], "{length}@{place}", "all.ts")
+@example([("1", "1" * 21)], "{length}@{place}", "all.ts")
+@example([("1", "0" * 20 + "7")], "{length}@{place}", "all.ts")
+@example([("5", "#EXT-X-BYTERANGE:5")], "{length}@{place}", "all.ts")
+def test_runs_of_byte_ranges_are_read_as_line_by_line(odd: list[tuple[str, str]], form: str, name: str) -> None:
+    ranges = [("9", "4"), ("8", "800"), ("7", "90")] * 30
+    ranges[40:40] = odd
+    lines = [
+        f"#EXTINF:1,\n#EXT-X-BYTERANGE:{form.format(length=length, place=place, offset=100 * n)}\n"
+        f"{name.format(n=n // 20 % 3)}\n"
+        for n, (length, place) in enumerate(ranges)
+    ]
+    assert_as_line_by_line((HEADER + "".join(lines)).encode(), "i.m3u8")
+
+
+def test_an_empty_byte_range_alone_is_read_as_line_by_line() -> None:
+    assert_as_line_by_line(f"{HEADER}#EXTINF:1,\n#EXT-X-BYTERANGE:\nall.ts\n#EXTINF:1,\ns.ts\n".encode())
+
+
+@pytest.mark.parametrize("every", [1, 7, runs.FIRST_ROWS, 100])
+@pytest.mark.parametrize(
+    "tag", ["#EXT-X-DISCONTINUITY", "#EXT-X-GAP", '#EXT-X-KEY:METHOD=AES-128,URI="k"', '#EXT-X-MAP:URI="i.mp4"', "#"]
+)
+def test_what_interrupts_at_intervals_is_read_as_line_by_line(tag: str, every: int) -> None:
+    lines = [("" if n % every else f"{tag}\n") + f"#EXTINF:{n % 3},\ns{n}.ts\n" for n in range(450)]
+    assert_as_line_by_line((HEADER + "".join(lines)).encode())
+
+
+def test_durations_that_do_not_repeat_are_read_as_line_by_line() -> None:
+    lines = [f"#EXTINF:{1 + n / 10_000},{'a title' * (n % 5000 == 9)}\ns.ts\n" for n in range(2 * runs.MAX_KNOWN)]
+    assert_as_line_by_line((HEADER + "".join(lines)).encode())
 
 
 def test_references_are_a_sequence() -> None:

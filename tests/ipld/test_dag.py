@@ -139,3 +139,16 @@ def test_what_was_sent_is_not_sent_again_but_followed() -> None:
     sent = {root, dags.raw(b"1")}
     assert cids(walk_dag(root, sent=sent), dags) == [dags.raw(b"2")]
     assert sent == {root, dags.raw(b"1"), dags.raw(b"2")}
+
+
+def test_a_path_leads_through_dag_cbor_to_what_it_links() -> None:
+    dags = Dags()
+    tree = dags.tree({"files/a.ts": b"segment"})
+    block = dag_cbor.encode({"show": [{"tree": multiformats.CID.decode(str(tree))}, 7]})
+    root = dags.keep(Cid.of_data(Codec.DAG_CBOR, block), block)
+    found = walk.run(walk.resolve(root, ["show", "0", "tree", "files", "a.ts"]), dags.fetch)
+    assert (found.remaining, found.cid.codec) == ((), Codec.RAW)
+    assert cids(select(root, ["show", "0", "tree", "files", "a.ts"]), dags) == list(found.trail)
+    assert len(found.trail) == 4
+    for path in (["show"], ["show", "1"], ["show", "2"], ["show", "-1"], ["show", "00", "tree"], ["none", "a"]):
+        assert walk.run(walk.resolve(root, path), dags.fetch).remaining == tuple(path)

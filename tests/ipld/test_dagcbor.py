@@ -57,6 +57,16 @@ def test_reads_what_dag_cbor_writes(value: Any) -> None:
     assert list(dagcbor.links(written)) == links_in(found)
 
 
+@given(values)
+def test_writes_what_dag_cbor_writes(value: Any) -> None:
+    assert dagcbor.encode(value) == dag_cbor.encode(for_judge(value))
+
+
+def test_writes_no_integer_of_more_than_64_bits() -> None:
+    with pytest.raises(ValueError, match="64 bits"):
+        dagcbor.encode([1 << 64])
+
+
 @given(values, st.data())
 def test_what_is_cut_off_is_refused(value: Any, more: st.DataObject) -> None:
     written = dag_cbor.encode(for_judge(value))

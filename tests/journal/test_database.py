@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hlspub.errors import ExitCode, InputError, JournalError
+from hlspub.errors import ExitCode, InputError, JournalDamaged, JournalError, StorageError
 from hlspub.journal import schema, statements
 from hlspub.journal.database import open_reader, open_writer
 from hlspub.journal.reader import JournalReader
@@ -18,7 +18,7 @@ NEXT = (*schema.MIGRATIONS, "ALTER TABLE stream ADD COLUMN colour TEXT NOT NULL 
 
 
 def filled(path: Path) -> None:
-    """A journal of version 1 that was closed well."""
+    """A journal that was closed well."""
     with closing(open_writer(path)) as db:
         for record in (*acts.started(), acts.taken("a.ts")):
             statements.write(db, record)
@@ -34,7 +34,7 @@ def test_a_new_journal_is_synced_checked_and_strict(path: Path) -> None:
         tables = {name: strict for _, name, kind, _, _, strict in db.execute("PRAGMA table_list") if kind == "table"}
         assert {"file", "block", "shard"} < set(tables)
         assert [name for name, strict in tables.items() if not strict and not name.startswith("sqlite_")] == []
-    assert not list(path.parent.glob("*.bak"))
+    assert not list(path.parent.glob("*.backup"))
 
 
 def test_every_foreign_key_has_an_index(path: Path) -> None:
@@ -61,11 +61,51 @@ def test_an_older_journal_is_backed_up_and_migrated(path: Path) -> None:
     with closing(open_writer(path, NEXT)) as db:
         assert db.execute("SELECT name, colour FROM stream").fetchall() == [("main", "blue")]
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(NEXT)
-    (backup,) = path.parent.glob("*.bak*")
-    assert backup.name == "journal.db.v1.bak"
+    (backup,) = path.parent.glob("*.backup*")
+    assert backup.name == f"journal.db.v{len(schema.MIGRATIONS)}.backup"
     with JournalReader(backup) as reader:
         assert [file.path for file in reader.files(1)] == ["a.ts"]
         assert reader.integrity() == []
+
+
+def test_a_released_journal_keeps_its_rows(path: Path) -> None:
+    with closing(open_writer(path, schema.MIGRATIONS[:1])) as db:
+        for record in (*acts.started(), acts.taken("a.ts"), *acts.playlist("i.m3u8", 1, "a.ts")):
+            statements.write(db, record)
+        db.execute("INSERT INTO interval VALUES (1, 'i.m3u8', 'b.ts', 1, NULL, NULL, 'segment', 7)")
+    open_writer(path).close()
+    with JournalReader(path) as reader:
+        assert [file.path for file in reader.files(1)] == ["a.ts", "i.m3u8"]
+        assert [(i.path, i.bound, i.sequence) for i in reader.intervals(1)] == [("a.ts", 1, 0), ("b.ts", None, 7)]
+        assert reader.passed(1) == []
+        assert reader.integrity() == []
+
+
+def test_one_backup_a_version_is_kept_the_newest(path: Path) -> None:
+    filled(path)
+    (path.parent / f"journal.db.v{len(schema.MIGRATIONS)}.backup").write_bytes(b"of a migration that was cut off")
+    (path.parent / f"journal.db.v{len(schema.MIGRATIONS)}.backup.tmp").write_bytes(b"of another")
+    open_writer(path, NEXT).close()
+    (backup,) = path.parent.glob("*.backup*")
+    with JournalReader(backup) as reader:
+        assert reader.integrity() == []
+
+
+def test_a_migration_without_room_for_a_backup_changes_nothing(small_disk: Path) -> None:
+    path, ballast = small_disk / "journal.db", small_disk / "ballast"
+    filled(path)
+    with closing(open_writer(path)) as db:
+        db.execute("UPDATE session SET settings = hex(zeroblob(300000))")
+    ballast.write_bytes(bytes(1_000_000))
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="no room for a copy") as caught:
+        open_writer(path, NEXT)
+    assert "room" in caught.value.hint
+    assert path.read_bytes() == before
+    assert not list(small_disk.glob("*.backup*"))
+    ballast.unlink()
+    open_writer(path, NEXT).close()
+    assert list(small_disk.glob("*.backup"))
 
 
 @pytest.mark.parametrize(
@@ -90,10 +130,13 @@ def test_a_migration_that_fails_changes_nothing(path: Path, script: str) -> None
 def test_a_newer_journal_is_refused(path: Path) -> None:
     open_writer(path, NEXT).close()
     for opener in (open_writer, open_reader):
-        with pytest.raises(JournalError, match="has version 2; this hlspub knows versions up to 1") as caught:
+        with pytest.raises(
+            JournalError, match=f"has version {len(NEXT)}; this hlspub knows versions up to {len(schema.MIGRATIONS)}"
+        ) as caught:
             opener(path)
         assert caught.value.exit_code == ExitCode.CONFIG
         assert "newer" in caught.value.hint
+        assert not isinstance(caught.value, JournalDamaged)
 
 
 def test_a_journal_without_its_version_is_damaged(path: Path) -> None:
@@ -107,7 +150,7 @@ def test_a_journal_without_its_version_is_damaged(path: Path) -> None:
 def test_garbage_is_not_a_journal(path: Path) -> None:
     path.write_bytes(b"this is not a database, " * 400)
     for opener in (open_writer, open_reader):
-        with pytest.raises(JournalError, match="damaged: file is not a database") as caught:
+        with pytest.raises(JournalDamaged, match="damaged: file is not a database") as caught:
             opener(path)
         assert "hlspub recover" in caught.value.hint
     assert path.read_bytes().startswith(b"this is not")
@@ -116,7 +159,7 @@ def test_garbage_is_not_a_journal(path: Path) -> None:
 def test_a_truncated_journal_is_damaged(path: Path) -> None:
     filled(path)
     os.truncate(path, path.stat().st_size - 4096)
-    with pytest.raises(JournalError, match="damaged"):
+    with pytest.raises(JournalDamaged, match="damaged"):
         open_writer(path)
 
 

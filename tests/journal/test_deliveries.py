@@ -31,6 +31,7 @@ def test_urgent_ones_first_then_the_oldest(book: Book) -> None:
     shards = book.reader.pending_shards("kubo", 200.0, 9)
     assert names(shards) == ["live.m3u8", "nodes", "a.ts", "b.ts", "c.ts"]
     assert names(book.reader.pending_shards("kubo", 200.0, 3)) == ["live.m3u8", "nodes", "a.ts"]
+    assert [car.fleeting for shard in shards for car in shard.cars] == [True, False, False, False, False]
     (car,) = shards[1].cars
     assert (car.kind, car.root, car.size_bytes) == (CarKind.NODES, acts.cid("root 1/1"), 200)
     assert book.reader.pending_shards("nobody", 200.0, 9) == []
@@ -55,10 +56,14 @@ def test_a_shard_that_needs_a_person_is_parked_until_it_is_given_a_time(book: Bo
     assert book.reader.pending_shards("kubo", 1e12, 9) == []
     assert book.reader.next_try_at("kubo") is None
     (parked,) = book.reader.parked_shards("kubo", 9)
+    assert book.reader.failed_shards("kubo", 9) == [parked]
     assert (parked.id, parked.attempts, parked.error) == (1, 1, "401")
     book.write(ShardDelayed(1, 1, 500.0, "401"))
     assert book.reader.parked_shards("kubo", 9) == []
+    assert names(book.reader.failed_shards("kubo", 9)) == ["a.ts"]
     assert names(book.reader.pending_shards("kubo", 500.0, 9)) == ["a.ts"]
+    book.write(ShardConfirmed(1, 501.0), acts.taken("b.ts", content="b.ts", targets=ONE))
+    assert book.reader.failed_shards("kubo", 9) == []
 
 
 def test_a_shard_may_hold_several_cars(book: Book) -> None:

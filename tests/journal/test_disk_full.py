@@ -102,3 +102,24 @@ async def test_there_is_no_room_for_a_journal(small_disk: Path) -> None:
     assert caught.value.hint
     ballast.unlink()
     await (await Journal.open(path)).close()
+
+
+@pytest.mark.anyio
+async def test_who_listens_waits_for_room_to_open(small_disk: Path) -> None:
+    ballast = fill(small_disk)
+    path = small_disk / "journal.db"
+    events: list[JournalEvent] = []
+
+    def listen(event: JournalEvent) -> None:
+        events.append(event)
+        ballast.unlink(missing_ok=True)
+
+    with anyio.fail_after(PATIENCE_S):
+        journal = await Journal.open(path, on_event=listen)
+        await journal.write(acts.started())
+        await journal.close()
+    blocked, resumed = events
+    assert isinstance(blocked, JournalBlocked)
+    assert str(path) in blocked.error
+    assert "room" in blocked.hint
+    assert isinstance(resumed, JournalResumed)

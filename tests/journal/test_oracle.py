@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hlspub.journal.values import BoundFile, SavedInterval
+from hlspub.journal.values import SavedInterval
 from hlspub.model import FileIdentity, FileKind
 from hlspub.records import (
     FileCarried,
@@ -66,11 +66,8 @@ class Model:
     def newest(self, session: int, path: str) -> int:
         return max((version for name, version in self.files[session] if name == path), default=0)
 
-    def bound(self, session: int, path: str) -> BoundFile | None:
-        if not (version := self.newest(session, path)):
-            return None
-        packed = self.files[session][path, version].packed
-        return BoundFile(version, packed.cid, packed.tsize, packed.car.key)
+    def bound(self, session: int, path: str) -> int | None:
+        return self.newest(session, path) or None
 
     def queue(self, key: str, targets: tuple[str, ...], *, urgent: bool) -> None:
         self.shards += [Shard(target, key, urgent) for target in targets]
@@ -143,14 +140,10 @@ class JournalMachine(RuleBasedStateMachine):
         for path in open_now.keys() - listed:
             key = open_now[path]
             self.book.write(ReferenceClosed(self.session, name, path, key[1], version))
-            intervals[key] = replace(intervals[key], to_version=version)
+            intervals[key] = intervals[key]._replace(to_version=version)
         for path in listed - open_now.keys():
             bound = self.model.bound(self.session, path)
-            self.book.write(
-                ReferenceOpened(
-                    self.session, name, path, "segment", sequence, version, bound.version if bound else None
-                )
-            )
+            self.book.write(ReferenceOpened(self.session, name, path, "segment", sequence, version, bound))
             intervals[path, version] = SavedInterval(name, path, "segment", sequence, version, None, bound)
 
     @rule(sent_to=TARGETS, final=st.booleans())
@@ -270,8 +263,8 @@ class JournalMachine(RuleBasedStateMachine):
             if name == path and interval.bound is None:
                 bound = self.model.bound(self.session, path)
                 assert bound is not None
-                self.book.write(ReferenceBound(self.session, "live.m3u8", path, start, bound.version))
-                intervals[name, start] = replace(interval, bound=bound)
+                self.book.write(ReferenceBound(self.session, "live.m3u8", path, start, bound))
+                intervals[name, start] = interval._replace(bound=bound)
 
 
 JournalMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -11,7 +11,7 @@ def stream(book: Book, name: str = "main") -> dict[str, Any]:
 
 
 def test_an_empty_journal(book: Book) -> None:
-    assert book.reader.status(1.0) == {"streams": [], "targets": []}
+    assert book.reader.status(1.0) == {"streams": [], "targets": [], "names": [], "hooks": []}
 
 
 def test_a_stream_that_waits(book: Book) -> None:

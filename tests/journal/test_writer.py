@@ -10,7 +10,7 @@ from threading import Condition
 
 import pytest
 
-from hlspub.errors import JournalError, StorageError
+from hlspub.errors import JournalDamaged, JournalError, StorageError
 from hlspub.journal.database import open_writer
 from hlspub.journal.statements import RecordRefused
 from hlspub.journal.writer import Job, JournalBlocked, JournalEvent, JournalResumed, Outcome, Writer
@@ -122,7 +122,7 @@ def test_nothing_is_answered_before_its_commit(path: Path) -> None:
 def test_damage_is_final(path: Path) -> None:
     bench = Bench(path, sqlite3.SQLITE_CORRUPT, INSERT_INTO_stream=1)
     bench.submit(declared("a"))
-    assert [type(error) for error in bench.until(1)] == [JournalError]
+    assert [type(error) for error in bench.until(1)] == [JournalDamaged]
     with pytest.raises(JournalError):
         bench.submit(declared("b"))
     assert bench.events == []

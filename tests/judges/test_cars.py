@@ -63,6 +63,30 @@ def test_kubo_imports_our_cars_and_exports_what_we_export(
 
 @pytest.mark.kubo
 @profiles
+def test_kubo_imports_a_sharded_directory_and_exports_what_we_export(
+    tmp_path: Path, kubo: Callable[[str], Kubo], profile: str
+) -> None:
+    judge, chosen, dags = kubo(profile), PROFILES[profile], Dags()
+    data = b"the same for all"
+    made, packed = pack_bytes(data, chosen)
+    tree = Tree(chosen)
+    for i in range(6000):
+        tree.put(f"v/seg_{i:05d}.ts", packed.cid, packed.tsize)
+    root = tree.root().cid
+    nodes, _ = car.node_car(root, tree.unpublished())
+    for name, content in (("file.car", made), ("nodes.car", nodes)):
+        (tmp_path / name).write_bytes(content)
+        dags.update({block.cid: block.data for block in CarReader(BytesIO(content).read)})
+    judge("dag", "import", "--pin-roots=false", tmp_path / "file.car", tmp_path / "nodes.car")
+    assert judge("cat", f"/ipfs/{root}/v/seg_04711.ts") == data
+    ours = b"".join(
+        car.section_head(block.cid, len(block.data)) + block.data for block in walk.stream(walk_dag(root), dags.fetch)
+    )
+    assert judge("dag", "export", "--progress=false", str(root)) == car.header([root]) + ours
+
+
+@pytest.mark.kubo
+@profiles
 def test_we_read_what_kubo_exports(tmp_path: Path, kubo: Callable[[str], Kubo], profile: str) -> None:
     judge = kubo(profile)
     top = grow(tmp_path / "tree", 300)

@@ -69,3 +69,34 @@ def test_systemd_rates_it_as_hardened(unit: Path) -> None:
     done = subprocess.run(rate, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "Overall exposure level" in done.stdout
+
+
+def syscalls(group: str) -> set[str]:
+    """The system calls that systemd counts to a group, and to the groups in it."""
+    told = subprocess.run(["systemd-analyze", "syscall-filter", group], check=True, capture_output=True, text=True)
+    words = [line.split()[0] for line in told.stdout.splitlines()[1:] if line.strip() and "#" not in line]
+    return {one for word in words for one in (syscalls(word) if word.startswith("@") else {word})}
+
+
+@pytest.mark.systemd
+def test_its_filter_lets_a_hooks_command_start_and_be_ended(said: dict[str, list[str]]) -> None:
+    allowed = set[str]()
+    for line in said["SystemCallFilter"]:
+        groups = {one for group in line.lstrip("~").split() for one in syscalls(group)}
+        allowed = allowed - groups if line.startswith("~") else allowed | groups
+    needed = {
+        "execve",
+        "vfork",
+        "clone3",
+        "setsid",
+        "dup2",
+        "close_range",
+        "memfd_create",
+        "pidfd_open",
+        "kill",
+        "wait4",
+    }
+    assert needed <= allowed
+    assert "reboot" not in allowed
+    assert "RestrictSUIDSGID" in said
+    assert said["MemoryDenyWriteExecute"] == ["yes"]  # as docs/hooks.md says to those whose program needs more

@@ -1,6 +1,6 @@
 """A real house in a temporary directory (journal, stores, watcher), with one stream and a target in memory."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -8,17 +8,19 @@ from pathlib import Path
 
 import anyio
 
-from hlspub.app import House, targets_of, with_house
+from hlspub.building import Parts, build_target, build_targets
+from hlspub.config.kinds import Target as Table
 from hlspub.config.kinds.local import LocalTarget
-from hlspub.config.model import Config
+from hlspub.config.model import Config, Limits, Publish
 from hlspub.config.model import Stream as ConfiguredStream
 from hlspub.engine.life import Event
+from hlspub.house import House, with_house
 from hlspub.ipld.cid import Cid
 from hlspub.ipld.node import Kind
 from hlspub.ipld.walk import read_file, stream_async, walk_tree
 from hlspub.model import Publication
 from hlspub.pipeline.runner import Runner
-from hlspub.spool.store import CarStore
+from hlspub.pipeline.shelf import CarFiles
 from hlspub.targets.base import Target
 from hlspub.telemetry.clock import SystemClock
 from hlspub.telemetry.metrics import Metrics
@@ -44,6 +46,7 @@ class Site:
     house: House
     runner: Runner
     memory: MemoryTarget
+    metrics: Metrics
 
     def write(self, path: str, data: bytes) -> None:
         """As most transcoders do: playlists renamed into place, media written and closed."""
@@ -108,24 +111,44 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    tmp_path: Path, *, required: bool = True, memory: MemoryTarget | None = None, **stream: object
+    tmp_path: Path,
+    *,
+    required: bool = True,
+    memory: MemoryTarget | None = None,
+    build: Callable[[CarFiles], Target] | None = None,
+    limits: dict[str, object] | None = None,
+    others: Sequence[MemoryTarget] = (),
+    quorum: int | str = "all",
+    table: Table | None = None,
+    **stream: object,
 ) -> AsyncIterator[Site]:
-    """Run the pipeline over `tmp_path / "hls"`; `required`: whether roots wait for the target in memory."""
+    """Run the pipeline over `tmp_path / "hls"`.
+
+    `required`: whether roots wait for the target in memory, or for the one that `build` makes, whose name is "place", and for
+    the `others`, which keep blocks; `quorum` of them is enough. `table` is that of a target "place" in the configuration.
+    """
     folder = tmp_path / "hls"
     folder.mkdir(exist_ok=True)
     target = memory or MemoryTarget()
     settings = {"publish_interval": 0.1, "settle": 0.2, "rescan": 0.3} | stream
+    names = ["place"] if build or table else [one.name for one in others or (target,)]
     config = Config(
         data_dir=tmp_path / "data",
         stream={"main": ConfiguredStream(path=folder).model_copy(update=settings)},
-        target={"local": LocalTarget(), target.name: LocalTarget(required=required)},
+        target={"local": LocalTarget(), **dict.fromkeys(names, table or LocalTarget(required=required))},
+        publish=Publish.model_validate({"quorum": quorum}),
+        limits=Limits().model_copy(update=limits or {}),
     )
     (tmp_path / "data").mkdir(exist_ok=True)
     opened: list[Site] = []
 
-    def targets(config: Config, spool: CarStore, store: CarStore) -> list[Target]:
-        here = [one for one in targets_of(config, spool, store) if one.name == "local"]
-        return [*here, target]
+    def targets(config: Config, parts: Parts) -> list[Target]:
+        for one in others:
+            one.open_car = parts.files.open
+        if table is not None:
+            return build_targets(config, parts)
+        here = build_target(config, "local", parts)
+        return [here, build(parts.files)] if build else [here, *(others or (target,))]
 
     ready, done = anyio.Event(), anyio.Event()
 
@@ -135,13 +158,15 @@ async def site(
             for courier in house.couriers:
                 tasks.start_soon(courier.run)
             await tasks.start(runner.run)
-            opened.append(Site(folder, house, runner, target))
+            opened.append(Site(folder, house, runner, target, house.metrics))
             ready.set()
             await done.wait()
             tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as outer:
-        built = partial(with_house, config, SystemClock(), Metrics("test"), lambda: None, use, targets=targets)
+        metrics = Metrics("test")
+        metrics.add_stream("main")
+        built = partial(with_house, config, SystemClock(), metrics, lambda: None, use, targets=targets)
         outer.start_soon(built)
         await ready.wait()
         try:

@@ -152,3 +152,27 @@ async def test_the_end_without_endlist_adds_one_and_nothing_else(tmp_path: Path)
         assert here.published == []
         tree = await here.end()
     assert tree == {"s0.ts": b"0", "s1.ts": b"1", "i.m3u8": text + b"#EXT-X-ENDLIST\n"}
+
+
+async def test_a_session_ends_though_its_playlists_never_rest(tmp_path: Path) -> None:
+    names = [f"{name}/i.m3u8" for name in "abcdef"]  # some version of one of them waits at every moment
+    async with site(tmp_path) as here, anyio.create_task_group() as tasks:
+        here.write("master.m3u8", multivariant(*names))
+        for name in names:
+            here.write(name.replace("i.m3u8", "s0.ts"), name.encode())
+
+        async def write_on(name: str) -> None:
+            number = 0
+            while True:
+                number += 1
+                here.write(name, media(0, ["s0.ts"]) + b"# version %d\n" % number)
+                await anyio.sleep(0.02)  # the writer's own pace: as with partial segments, but faster
+
+        for name in names:
+            tasks.start_soon(write_on, name)
+            await anyio.sleep(0.15)  # not all in step
+        await here.root()
+        tree = await here.end()
+        assert broken(tree, "master.m3u8") == []
+        assert all(tree[name].endswith(b"#EXT-X-ENDLIST\n") for name in names)
+        tasks.cancel_scope.cancel()

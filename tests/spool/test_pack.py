@@ -14,11 +14,11 @@ from hlspub.errors import FileChanged, StorageError
 from hlspub.ipld.car_reader import CarReader
 from hlspub.ipld.profile import PROFILES, UNIXFS_V1_2025, Profile
 from hlspub.model import CarKind, Packed
-from hlspub.spool.pack import BATCH, PIPELINE_FROM, RING, measure_file, pack_bytes, pack_file
+from hlspub.spool.pack import BATCH, LANES, LANES_FROM, measure_file, pack_bytes, pack_file
 from tests import recipes
 
 MIB = 1 << 20
-SIZES = [0, 1, 188, 256 * 1024, MIB - 1, MIB, MIB + 1, PIPELINE_FROM - 1, PIPELINE_FROM, PIPELINE_FROM + 5 * MIB + 7]
+SIZES = [0, 1, 188, 256 * 1024, MIB - 1, MIB, MIB + 1, LANES_FROM - 1, LANES_FROM, LANES_FROM + 5 * MIB + 7]
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def test_writes_the_cars_of_ipfs_car(tmp_path: Path, vector: dict[str, Any]) -> 
 
 def test_no_thread_is_started_for_a_segment_and_none_is_left_by_a_long_file(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    source.write_bytes(bytes(PIPELINE_FROM + MIB))
+    source.write_bytes(bytes(LANES_FROM + MIB))
     before = threading.active_count()
     pack(source, tmp_path / "car")
     assert threading.active_count() == before
@@ -104,7 +104,7 @@ def test_a_file_that_is_truncated_while_it_is_read_has_changed(tmp_path: Path, p
         writer.join()
 
 
-@pytest.mark.parametrize("size", [100, PIPELINE_FROM + MIB])
+@pytest.mark.parametrize("size", [100, LANES_FROM + MIB])
 def test_a_full_disk_is_a_storage_error(tmp_path: Path, size: int) -> None:
     source = tmp_path / "source"
     source.write_bytes(bytes(size))
@@ -117,7 +117,7 @@ def test_a_full_disk_is_a_storage_error(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES.keys())
-def test_memory_is_the_ring_whatever_the_size(tmp_path: Path, profile: Profile) -> None:
+def test_memory_is_a_buffer_a_lane_whatever_the_size(tmp_path: Path, profile: Profile) -> None:
     source = tmp_path / "source"
     source.touch()
     os.truncate(source, 100 * MIB)
@@ -127,4 +127,4 @@ def test_memory_is_the_ring_whatever_the_size(tmp_path: Path, profile: Profile) 
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert RING * BATCH <= peak < RING * BATCH + 2 * MIB
+    assert LANES * BATCH <= peak < LANES * BATCH + 2 * MIB

@@ -119,6 +119,10 @@ class Checker:
         answer.raise_for_status()
         return answer.content
 
+    def status(self, address: str) -> int:
+        """With which status an address answers."""
+        return self._http.get(address).status_code
+
     def live(self, stream: str) -> None:
         """What a player does at the live address: the entry, each media playlist, the newest segments of each."""
         answer = self._http.get(f"/live/{stream}/", follow_redirects=True)

@@ -174,7 +174,7 @@ class Daemon:
         self._process.stderr.close()
 
     def _tail(self) -> str:
-        told = [event for event in self.events if event["event"] != "watch.scan_finished"]
+        told = [one for one in self.events if one["event"] != "watch.scan_finished" and one.get("logger") != "httpx"]
         return "\n".join(_shown(event) for event in told[-TAIL:])
 
 

@@ -5,10 +5,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from hlspub.hls.archive import Archive
 from hlspub.hls.edit import add_endlist
+from hlspub.hls.scan import scan
 from hlspub.ipld.profile import PROFILES
 from hlspub.ipld.tree import Tree
 from hlspub.spool.pack import pack_bytes
+from tests.support.writer import Writer
 
 PROFILE = "unixfs-v1-2025"
 TIMEOUT_S = 120.0
@@ -25,6 +28,15 @@ def root_of(files: Mapping[str, bytes]) -> str:
 def ended(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files as hlspub publishes them at the end of a session: media playlists without EXT-X-ENDLIST get one."""
     return {path: add_endlist(data) if b"#EXTINF" in data else data for path, data in files.items()}
+
+
+def recording(writer: Writer) -> bytes:
+    """What an undisturbed session makes of a media playlist that slid."""
+    archive = Archive()
+    versions = [writer.playlist(count, endlist=False) for count in range(1, writer.number + 1)]
+    for text in (*versions, writer.playlist(writer.number, endlist=True)):
+        archive.feed(text, scan(text, "index.m3u8"))
+    return archive.render()
 
 
 def js_ipfs(directory: Path) -> str:

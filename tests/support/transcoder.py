@@ -12,6 +12,7 @@ RATE = 25  # frames a second
 PICTURES = (("360p", 640, 360, 800), ("240p", 426, 240, 400), ("144p", 256, 144, 200))
 SMALL = (("a", 256, 144, 200), ("b", 192, 108, 120), ("c", 128, 72, 80))
 EXIT_S = 60.0
+INTERRUPTED = 255  # the exit code of one that finished early on request
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +51,13 @@ class Ffmpeg:
         assert self._process is not None
         _, said = self._process.communicate(timeout=self.seconds / self.speed + EXIT_S)
         assert self._process.returncode == 0, said
+
+    def stop(self) -> None:
+        """SIGINT, as a person ends it: it finishes segments and playlists, and ends."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        _, said = self._process.communicate(timeout=EXIT_S)
+        assert self._process.returncode in (0, INTERRUPTED), said
 
     def kill(self) -> None:
         """SIGKILL, if it still runs, and reap it: playlists stay without EXT-X-ENDLIST."""

@@ -214,3 +214,20 @@ def test_a_data_directory_that_may_not_be_written(powerless_site: Site) -> None:
     assert daemon.exit_code() == 77
     assert str(site.data) in daemon.text()
     site.data.chmod(0o755)
+
+
+def test_what_may_be_a_key_is_not_taken_whatever_its_name_says(site: Site) -> None:
+    daemon = site.configure(include=["*.bin", "*.keyinfo"]).daemon()
+    daemon.ready()
+    writer = Writer(site.hls, ("",))
+    others = (("a.keyinfo", b"k\n"), ("note.bin", b"note"))
+    for name, content in (("k1.bin", bytes(16)), ("k2.bin", bytes(32)), ("k3.ts", bytes(range(16))), *others):
+        (site.hls / name).write_bytes(content)
+    writer.step(2).end()
+    final = daemon.wait("root.published", final=True)
+    assert final["root"] == root_of(writer.files(endlist=True) | {"note.bin": b"note"})
+    refused = {event["path"]: event["reason"] for event in daemon.of("file.refused")}
+    assert refused == {
+        name: f"{name} is {size} bytes long, as content keys are"
+        for name, size in (("k1.bin", 16), ("k2.bin", 32), ("k3.ts", 16))
+    }

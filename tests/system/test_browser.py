@@ -4,14 +4,14 @@ HLSPUB_SHOTS=DIR keeps the screenshots there.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.daemon import Daemon
+from tests.support.players import chromium
 from tests.support.site import Site
 from tests.support.transcoder import Ffmpeg
 
@@ -20,25 +20,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.ffmpeg]
 SECONDS = 16
 PICTURE = (("360p", 640, 360, 500), ("180p", 320, 180, 250))
 PATIENCE_MS = 30_000
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_each_call_moves_its_series() -> None:
     metrics.set_backlog("local", cars=2, size_bytes=77, oldest_s=4.5)
     metrics.root_published("main", at=1_800_000_000.0, latency_s=1.5)
     metrics.publication_failed("main")
-    metrics.set_spool(5)
+    metrics.spool_is(lambda: 5)
     metrics.watch_overflowed()
     metrics.watch_rescanned()
     metrics.watch_restarted()
@@ -78,7 +78,7 @@ def test_each_call_moves_its_series() -> None:
 
 def test_two_instances_share_nothing() -> None:
     one, other = Metrics("1"), Metrics("2")
-    one.set_spool(9)
+    one.spool_is(lambda: 9)
     assert value(other, "hlspub_spool_bytes") == 0
 
 

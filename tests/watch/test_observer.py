@@ -1,6 +1,7 @@
 """The observer on its own, against the kernel: which hints come, and that nothing dies in silence."""
 
 import errno
+import itertools
 import os
 import threading
 import time
@@ -175,3 +176,33 @@ def test_a_file_made_anew_after_it_was_closed_is_open_again() -> None:
     inbox.put("a", Hint.CLOSED, 1)
     inbox.put("a", Hint.CREATED, 2)
     assert inbox.take() == {"a": (Hint.CREATED, 2)}
+
+
+def test_a_busy_directory_is_left_without_a_word(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root.mkdir()
+    left = threading.Event()
+
+    def write() -> None:
+        for number in itertools.cycle(range(50)):
+            (root / f"seg{number}.ts").write_bytes(b"x")
+            if left.is_set():
+                return
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(60):
+            rang = threading.Event()
+            inbox = Inbox(rang.set)
+            observation = Observation(str(root), inbox, HandClock())
+            for _ in range(5):  # so that it is stopped in the middle of its work
+                assert rang.wait(DEADLINE_S)
+                rang.clear()
+                inbox.take()
+            observation.close()
+    finally:
+        left.set()
+        for writer in writers:
+            writer.join()
+    assert caplog.messages == []

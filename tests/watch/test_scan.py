@@ -106,6 +106,22 @@ def test_what_vanished_is_named_once(scanner: Scanner, tmp_path: Path) -> None:
     tmp_path.with_name("elsewhere").rename(tmp_path)
 
 
+@pytest.mark.parametrize("depth", Depth)
+def test_what_was_noted_between_two_scans_is_told_of_by_the_next(
+    scanner: Scanner, tmp_path: Path, depth: Depth
+) -> None:
+    fill(tmp_path, "old.ts", "here.ts", "a/here.ts")
+    scan(scanner, tmp_path)
+    fill(tmp_path, "new.ts")
+    for path in ("new.ts", "here.ts", "came_and_went.ts", "a/came_and_went.ts", "b/c/came_and_went.ts"):
+        scanner.note(path)
+        scanner.note(path)  # as for a playlist, at each of its versions
+    batch = scan(scanner, tmp_path, depth)
+    assert paths(batch).count("new.ts") == 1
+    assert sorted(batch.vanished) == ["a/came_and_went.ts", "b/c/came_and_went.ts", "came_and_went.ts"]
+    assert scan(scanner, tmp_path, depth).vanished == []
+
+
 def test_a_file_in_place_of_a_directory_is_one_gone_and_one_found(scanner: Scanner, tmp_path: Path) -> None:
     fill(tmp_path, "seg0.ts/inner.ts")
     scan(scanner, tmp_path)

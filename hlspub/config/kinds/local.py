@@ -11,6 +11,4 @@ LOCAL = "local"  # the name of the one local store
 class LocalTarget(Target, frozen=True):
     """The embedded store; not required when another target exists, unless `required` says so."""
 
-    kind: Literal["local"] = key(
-        "local", "Which sort of target this is; local is the only one in this version.", when=When.RESTART
-    )
+    kind: Literal["local"] = key("local", "Which sort of target this is; the others are below.", when=When.RESTART)

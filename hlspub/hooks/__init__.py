@@ -1,0 +1,1 @@
+"""Who is told of publications: one file a kind of hook."""
