@@ -37,6 +37,22 @@ def interrupted(n: int) -> str:
     return ("" if n % 100 else "#EXT-X-DISCONTINUITY\n") + plain(n)
 
 
+def encrypted(n: int) -> str:
+    return ("" if n % 100 else f'#EXT-X-KEY:METHOD=AES-128,URI="k{n}.key"\n') + plain(n)
+
+
+def with_gaps(n: int) -> str:
+    return ("" if n % 100 else "#EXT-X-GAP\n") + plain(n)
+
+
+def changing(n: int) -> str:
+    return ("" if n % 100 else f'#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="init{n}.mp4"\n') + plain(n)
+
+
+def following(n: int) -> str:
+    return f"#EXTINF:4.000000,\n#EXT-X-BYTERANGE:{9000 + n % 100}\nall.ts\n"
+
+
 def ranged(n: int) -> str:
     return f"#EXTINF:4.000000,\n#EXT-X-BYTERANGE:{9000 + n % 100}@{n * 9100}\nall.ts\n"
 
@@ -47,7 +63,11 @@ SHAPES: Mapping[str, tuple[Callable[[int], str], float | None]] = {
     "with dates": (dated, None),
     "with a duration of its own each": (odd_durations, None),
     "with a discontinuity every 100": (interrupted, None),
+    "with a key every 100": (encrypted, None),
+    "with a gap every 100": (with_gaps, None),
+    "with an initialization section every 100": (changing, None),
     "by byte range": (ranged, None),
+    "by byte range without offsets": (following, None),
 }
 
 
