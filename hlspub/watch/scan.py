@@ -2,7 +2,7 @@
 
 Rule: this runs in a thread, reads directories and `stat`s files, opens none (P7), and decides nothing. A scan is an iterator of
 batches, so that the loop hears of the first files while the last are still being read, and memory is bounded by a batch plus
-one small number a file: the fingerprint of its identity.
+a place in a table a file: its path is the very string that everybody else knows it by, told by the scan or noted.
 
 How much is looked at is the `Depth`. In a watched directory a name that was seen before, has been still for a while and is no
 playlist is not `stat`ed by the regular scan: only a rewrite in place whose event was lost would show there, and the whole scan
@@ -64,7 +64,7 @@ class Batch:
 
 @dataclass(slots=True)
 class _Directory:
-    """A directory as it was: its files' fingerprints by name, and the names that every scan looks at."""
+    """A directory as it was: its files' fingerprints by path, and the paths that every scan looks at."""
 
     files: dict[str, int] = field(default_factory=dict[str, int])
     hot: set[str] = field(default_factory=set[str])
@@ -163,36 +163,36 @@ class Scanner:
 
     def _absorb(self) -> None:
         while self._noted:
-            directory, _, name = self._noted.pop().rpartition("/")
-            record = self._directories.setdefault(directory, _Directory())
-            if name not in record.files:
-                record.files[name] = _UNKNOWN
-                record.hot.add(name)
+            path = self._noted.pop()
+            record = self._directories.setdefault(path.rpartition("/")[0], _Directory())
+            if path not in record.files:
+                record.files[path] = _UNKNOWN
+                record.hot.add(path)
 
     def _scan_directory(self, walk: _Walk, directory: str, names: list[str]) -> Iterator[Batch]:
         record = self._directories.setdefault(directory, _Directory())
-        prefix = f"{directory}/" if directory else ""
-        gone = record.files.keys() - set(names)
+        paths = [f"{directory}/{name}" for name in names] if directory else names
+        gone = record.files.keys() - set(paths)
         if walk.depth is Depth.NAMES:
-            names = [name for name in names if name not in record.files or name in record.hot]
-        for count, name in enumerate(names, 1):
+            paths = [path for path in paths if path not in record.files or path in record.hot]
+        for count, path in enumerate(paths, 1):
             if count % BATCH == 0:
                 yield self._take()
-            if not self._scan_name(walk, prefix + name, name, record) and name in record.files:
-                gone.add(name)
-        for name in gone:
-            del record.files[name]
-            record.hot.discard(name)
-        self._batch.vanished += [prefix + name for name in gone]
+            if not self._scan_path(walk, path, record) and path in record.files:
+                gone.add(path)
+        for path in gone:
+            del record.files[path]
+            record.hot.discard(path)
+        self._batch.vanished += gone
         self._batch.directories += 1
         self._batch.files += len(record.files)
 
-    def _scan_name(self, walk: _Walk, path: str, name: str, record: _Directory) -> bool:
-        """Look at one name. Returns whether it is a file to remember, or may be one."""
-        is_new = name not in record.files
-        if is_new and self._rules.is_temporary(name):
+    def _scan_path(self, walk: _Walk, path: str, record: _Directory) -> bool:
+        """Look at one path. Returns whether it is a file to remember, or may be one."""
+        is_new = path not in record.files
+        if is_new and self._rules.is_temporary(path.rpartition("/")[2]):
             return False
-        if is_new and not is_decodable(name):
+        if is_new and not is_decodable(path):
             self._complain(path, "the name is not UTF-8")
             return False
         try:
@@ -210,15 +210,15 @@ class Scanner:
             return False
         changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
         fingerprint = hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-        if walk.depth is Depth.WHOLE or record.files.get(name) != fingerprint:
+        if walk.depth is Depth.WHOLE or record.files.get(path) != fingerprint:
             self._batch.found.append((path, FileIdentity.of(status)))
         if changed_ns > walk.hot_since_ns or is_link or self._rules.is_playlist(path):
-            record.hot.add(name)
-            record.files[name] = fingerprint
+            record.hot.add(path)
+            record.files[path] = fingerprint
         else:
-            record.hot.discard(name)
+            record.hot.discard(path)
             # Only a scan that looks at everything compares those that are still: elsewhere the number is not worth its memory.
-            record.files[name] = fingerprint if walk.depth is Depth.STATS else _UNKNOWN
+            record.files[path] = fingerprint if walk.depth is Depth.STATS else _UNKNOWN
         return True
 
     def _follow(self, root: str, path: str) -> os.stat_result | None:
@@ -234,8 +234,7 @@ class Scanner:
                 continue
             if any(_is_under(directory, other) for other in unreadable):
                 continue
-            prefix = f"{directory}/" if directory else ""
-            self._batch.vanished += [prefix + name for name in self._directories.pop(directory).files]
+            self._batch.vanished += self._directories.pop(directory).files
 
     def _complain(self, path: str, reason: str) -> None:
         self._complaints.add(path)

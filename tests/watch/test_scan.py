@@ -122,6 +122,19 @@ def test_what_was_noted_between_two_scans_is_told_of_by_the_next(
     assert scan(scanner, tmp_path, depth).vanished == []
 
 
+def test_a_path_is_one_string_for_everybody(scanner: Scanner, tmp_path: Path) -> None:
+    """As many bytes a file as its path is long hang on it, for as long as the stream lasts (P6)."""
+    fill(tmp_path, "scanned/seen first by a scan.ts", "noted/seen first by an event.ts")
+    noted = "noted/seen first by an event.ts"
+    scanner.note(noted)
+    found = {path: path for path, _ in scan(scanner, tmp_path).found}
+    (tmp_path / noted).unlink()
+    (tmp_path / "scanned/seen first by a scan.ts").unlink()
+    vanished = {path: path for path in scan(scanner, tmp_path).vanished}
+    assert vanished[noted] is noted
+    assert vanished["scanned/seen first by a scan.ts"] is found["scanned/seen first by a scan.ts"]
+
+
 def test_a_file_in_place_of_a_directory_is_one_gone_and_one_found(scanner: Scanner, tmp_path: Path) -> None:
     fill(tmp_path, "seg0.ts/inner.ts")
     scan(scanner, tmp_path)
