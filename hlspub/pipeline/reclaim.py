@@ -28,6 +28,7 @@ from hlspub.ipld.cid import Cid
 from hlspub.journal.reader import JournalReader, JournalReads
 from hlspub.journal.values import CarUse, RootFacts
 from hlspub.model import CarKind, Clock
+from hlspub.pipeline.marks import Marks
 from hlspub.pipeline.ports import Writer
 from hlspub.records import (
     CarsForgotten,
@@ -84,7 +85,7 @@ class _Plan:
     over: list[int] = field(default_factory=list[int])  # sessions whose listings nobody asks for
     left: set[tuple[int, str, int]] = field(default_factory=set[tuple[int, str, int]])  # by live sessions
     pictures: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])  # of roots that are not kept
-    needed: set[int] = field(default_factory=set[int])  # CARs
+    needed: Marks = field(default_factory=Marks)
 
 
 @dataclass(slots=True, eq=False)
@@ -134,13 +135,13 @@ class Reclaimer:
 
     async def _mark(self, plan: _Plan) -> None:
         """Find every CAR that a kept root needs."""
-        todo, seen = list(plan.roots), set[Cid]()
+        todo = list(plan.roots)
 
         def mark(reader: JournalReader) -> None:
             for _ in range(_NODES):
                 if not todo:
                     return
-                _mark_node(reader, self.block, todo, seen, plan.needed)
+                _mark_node(reader, self.block, todo, plan.needed)
 
         while todo:
             await self.reads.run(mark)
@@ -236,16 +237,18 @@ def _old_texts(
     return {(session, path, version) for path, version in old}
 
 
-def _mark_node(reader: JournalReader, block: Block, todo: list[Cid], seen: set[Cid], needed: set[int]) -> None:
+def _mark_node(reader: JournalReader, block: Block, todo: list[Cid], marks: Marks) -> None:
     """Mark the CARs of one block, and what lies below it when it is a directory's."""
     cid = todo.pop()
-    if cid in seen or cid.inline is not None:
+    if cid.inline is not None or marks.seen(cid):
         return
-    seen.add(cid)
     cars = reader.cars_with(cid.digest)
-    needed.update(number for number, _ in cars)
-    if cars and all(kind is not CarKind.NODES for _, kind in cars):
-        return  # a file: all its blocks are in its CAR
+    for number, _ in cars:
+        marks.mark(number)
+    is_file = bool(cars) and all(kind is not CarKind.NODES for _, kind in cars)
+    marks.see(cid, file=is_file)
+    if is_file:
+        return  # all its blocks are in its CAR
     data = block(reader, cid)
     if data is None:
         raise StorageError(
