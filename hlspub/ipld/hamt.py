@@ -119,10 +119,10 @@ class Hamt:
         shard, slot = way.pop()
         _, value = shard.entry(slot)
         shard.delete(slot, value[1])
-        while way and len(shard.links) == 1 and not shard.children:
+        while way and (entry := shard.only_entry()):
             child = shard
             shard, slot = way.pop()
-            shard.pull_up(slot, child)
+            shard.pull_up(slot, child, entry)
         return value
 
     def __iter__(self) -> Iterator[Entry]:
@@ -161,8 +161,8 @@ class Hamt:
         start, end = part.start, part.stop
         if depth == _LEVELS:
             raise same_hash(rows[start][0], rows[start + 1][0])
-        shard = Shard()
         shard_name = HEX[ways[start][depth - 1]] if depth else b""
+        links: list[bytes] = []
         children: dict[int, Shard] = {}
         bitfield = below = 0
         while start < end:
@@ -177,24 +177,26 @@ class Hamt:
             else:
                 children[slot], tsize = self._grow(rows, ways, range(start, stop), depth + 1)
                 link = children[slot].link
-            shard.links.append(link)
+            links.append(link)
             below += tsize
             start = stop
-        shard.bitfield, shard.below, shard.children = bitfield, below, children or None
+        shard = Shard(bitfield, b"".join(links), below)
+        shard.children = children or None
         return shard, self._seal(shard, shard_name)
 
     def _encode(self, shard: Shard, name: bytes) -> int:
         """Bring up to date what is stale below `shard`, then itself, as `name` in its parent; the answer is its tsize."""
-        stale = shard.stale or 0
+        stale, fresh = shard.stale or 0, dict[int, Shard]()
         while stale:
-            slot = stale.bit_length() - 1
-            stale ^= 1 << slot
+            slot = (stale & -stale).bit_length() - 1
+            stale &= stale - 1
             child = shard.child(slot)
             if child is None:  # became an entry again
                 continue
             was = child.tsize()
             shard.below += self._encode(child, HEX[slot]) - was
-            shard.links[shard.index(slot)] = child.link
+            fresh[slot] = child
+        shard.relink(fresh)
         return self._seal(shard, name)
 
     def _seal(self, shard: Shard, name: bytes) -> int:

@@ -113,6 +113,20 @@ def test_two_names_with_the_same_hash_are_refused_by_name() -> None:
             Hamt(UNIXFS_V1_2025, names)
 
 
+def test_links_of_every_length_stand_side_by_side() -> None:
+    """Lengths of one, two and three bytes; a name of a file has 255 at most."""
+    held = entries(*[f"{n}".rjust(size, "n") for n in range(40) for size in (1, 60, 79, 80, 81, 255, 20_000)])
+    hamt = Hamt(UNIXFS_V1_2025, {})
+    for name in held:
+        hamt.put(name, held[name])
+        hamt.encode()
+    assert hamt.encode() == from_scratch(held)
+    for name in list(held)[::3]:
+        assert hamt.remove(name) == held.pop(name)
+    assert hamt.encode() == from_scratch(held)
+    assert dict(hamt) == held
+
+
 def test_names_that_look_like_slots_are_entries_like_others() -> None:
     names = [f"{slot:02X}" for slot in range(256)] + ["0", "00A", "FFseg", "ff", "A0" * 8, "é", "𝄞"]
     held = entries(*names)
