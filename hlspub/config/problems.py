@@ -24,7 +24,7 @@ _TOP = "the configuration"
 
 # Keys that the design knows and this version does not have: refused with a sentence, never ignored.
 NOT_YET = {
-    "keep": "not in this version: the local store keeps everything that was delivered",
+    "keep": "not in this version: what stays in the local store follows from [publish] keep_roots and keep_sessions",
     "max_size": "not in this version: the local store is not limited yet",
 }
 

@@ -201,7 +201,7 @@ def test_what_is_included_stays_in_the_directory(path: str) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('[target.local]\nkeep = "none"', "the local store keeps everything that was delivered"),
+        ('[target.local]\nkeep = "none"', "follows from [publish] keep_roots and keep_sessions"),
     ],
 )
 def test_what_this_version_does_not_have_is_refused_with_a_sentence(line: str, said: str) -> None:
