@@ -156,7 +156,8 @@ class _Reader:
 
     def _target(self, name: str, table: Table) -> Target | None:
         path, given = ("target", name), {"kind": LOCAL, **table} if name == LOCAL else table
-        if given.get("kind") in KINDS and (given["kind"] == LOCAL) != (name == LOCAL):
+        kind = given.get("kind")
+        if isinstance(kind, str) and kind in KINDS and (kind == LOCAL) != (name == LOCAL):
             self.problems.append(
                 Problem((*path, "kind"), "the one store of this kind is [target.local], and it has no other kind")
             )

@@ -56,7 +56,7 @@ class Command:
         if text:
             log.info("hook.said", hook=self.name, id=message.id, text=text)
         if code != 0:
-            ended = f"exit code {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+            ended = f"exit code {code}" if code > 0 else f"killed by {_signal(-code)}"
             raise TargetError(f"{self.place}: {ended}", retry_s=0.0, hint="What it printed is in the log, hook.said.")
 
     async def _run(self, message: Message) -> tuple[int, str]:
@@ -192,3 +192,8 @@ def _in_memory(data: bytes) -> Generator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def _signal(number: int) -> str:
+    """A signal's name; most of the real-time signals have none."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

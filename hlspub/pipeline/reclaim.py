@@ -24,6 +24,7 @@ from hlspub.engine import keeping
 from hlspub.engine.keeping import Keep
 from hlspub.errors import StorageError
 from hlspub.ipld import node
+from hlspub.ipld.block import matches
 from hlspub.ipld.cid import Cid
 from hlspub.journal.reader import JournalReader, JournalReads
 from hlspub.journal.values import CarUse, RootFacts
@@ -250,9 +251,10 @@ def _mark_node(reader: JournalReader, block: Block, todo: list[Cid], marks: Mark
     if is_file:
         return  # all its blocks are in its CAR
     data = block(reader, cid)
-    if data is None:
+    if data is None or not matches(cid, data):  # what a damaged block does not name must not go
+        state = "lacks" if data is None else "has a damaged"
         raise StorageError(
-            f"the local store lacks block {cid} of a kept root, so nothing is let go",
+            f"the local store {state} block {cid} of a kept root, so nothing is let go",
             hint="Run `hlspub verify` on the streams' roots, then `hlspub recover --force`.",
         )
     todo.extend(link.cid for link in node.read(cid, data).links)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from hlspub.errors import CidError, TargetError
-from hlspub.ipld.block import Block
+from hlspub.ipld.block import Block, matches
 from hlspub.ipld.car import node_car
 from hlspub.ipld.car_reader import MAX_SECTION
 from hlspub.ipld.cid import Cid
@@ -111,7 +111,7 @@ class KuboTarget:
             counted = int(lines[-1]["Stats"]["BlockCount"]) if has_stats else 0
         except (LookupError, TypeError, ValueError, OverflowError) as why:
             raise TargetError(f"{self.name}: no answer of Kubo's to an import", retry_s=http.RETRY_S) from why
-        if pins and has_stats and (said := roots.get(str(one.car.root), "it was not pinned")):
+        if pins and (said := roots.get(str(one.car.root), "it was not pinned" if has_stats else "")):
             raise TargetError(f"{self.name}: {one.car.root}: {said}", retry_s=http.RETRY_S, hint="It is sent again.")
         if has_stats:
             if counted != len(one.blocks):
@@ -145,7 +145,8 @@ class KuboTarget:
 
     async def _has(self, cid: Cid) -> bool:
         if "block/stat" in self.lacks:
-            return await self.read(cid) is not None
+            data = await self.read(cid)
+            return data is not None and matches(cid, data)  # HTTP 200 is no proof
         try:
             await self.rpc.call("block/stat", str(cid), last="Key", offline=_OFFLINE)
         except Refusal as why:
@@ -204,7 +205,12 @@ class KuboTarget:
             return False
         car, _ = node_car(cid, [Block(cid, data)])
         form = Form([Part(f"{cid}.car", BytesIO(car), len(car))])
-        await self.rpc.lines("dag/import", upload=form, last=None, pin_roots="false", stats="true", offline=_OFFLINE)
+        try:
+            await self.rpc.lines(
+                "dag/import", upload=form, last=None, pin_roots="false", stats="true", offline=_OFFLINE
+            )
+        except Refusal as why:
+            raise self._import_refused(why) from why
         return True
 
     async def _move_pin(self, old: Cid, new: Cid) -> None:

@@ -22,7 +22,6 @@ _DENIED = frozenset({401, 403})
 _NO_SUCH_CALL = frozenset({404, 405})
 _FAILED = 500  # whatever went wrong; what it was is in the message
 
-Params = Sequence[tuple[str, str]]
 Line = Mapping[str, Any]
 
 

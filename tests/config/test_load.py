@@ -159,6 +159,13 @@ ONE_MISTAKE = [
         "5 target: no target is required, so no root could ever count as published.",
     ),
     (
+        '[target.node]\nkind = ["kubo"]',
+        (
+            '2 target.node.kind = ["kubo"]: there is no such kind of target in this version, only: '
+            'local, s3, kubo, cluster, w3up. Did you mean "kubo"?'
+        ),
+    ),
+    (
         '[target.node]\nkind = "floppy"',
         '2 target.node.kind = "floppy": there is no such kind of target in this version, only: '
         + ", ".join(KINDS)
@@ -312,3 +319,8 @@ def test_defaults_need_no_file(tmp_path: Path) -> None:
     config = defaults(tmp_path, {})
     assert (config.data_dir, dict(config.stream), config.required_targets()) == (tmp_path, {}, ("local",))
     assert defaults(None, ENV, Places(tmp_path / "none", tmp_path)).data_dir == Path("/home/u/.local/state/hlspub")
+
+
+def test_a_bucket_is_reached_by_a_url_with_a_host() -> None:
+    told = mistakes('[target.store]\nkind = "s3"\nbucket = "hls"\nendpoint = "http://"')
+    assert any('target.store.endpoint = "http://": expected a URL' in line for line in told)

@@ -95,6 +95,7 @@ async def test_it_gets_the_message_and_nothing_of_ours(
     [
         ("exit 1", "exit code 1"),
         ("kill -9 $$", "killed by SIGKILL"),
+        ("kill -35 $$", "killed by signal 35"),
         ("nothing-of-this-name", "exit code 127"),
     ],
 )

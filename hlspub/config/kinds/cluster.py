@@ -1,13 +1,11 @@
 """kind = "cluster": IPFS Cluster, several nodes that keep the same."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import model_validator
 
-from hlspub.config.fields import Seconds, Url, When, key
+from hlspub.config.fields import Count, Seconds, Url, When, key
 from hlspub.config.kinds.http import HttpTarget
-
-Copies = Annotated[int, Strict(), Field(ge=1)]
 
 
 class ClusterTarget(HttpTarget, frozen=True):
@@ -21,13 +19,13 @@ class ClusterTarget(HttpTarget, frozen=True):
         when=When.RESTART,
         shown='"http://127.0.0.1:5001"',
     )
-    replication_min: Copies | None = key(
+    replication_min: Count | None = key(
         None,
         "How many peers must have pinned a root before it counts, instead of every peer that can be reached.",
         when=When.RESTART,
         shown="2",
     )
-    replication_max: Copies | None = key(
+    replication_max: Count | None = key(
         None, "How many peers keep a root at most, instead of what the cluster says.", when=When.RESTART, shown="3"
     )
     expire: Seconds | None = key(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from hlspub.config.credentials import SecretRef
-from hlspub.config.fields import Bytes, Flag, SecondsOrOff, When, key
+from hlspub.config.fields import Bytes, Flag, SecondsOrOff, Url, When, key
 from hlspub.config.kinds.base import Target
 
 Profile = Literal["s3", "r2", "b2", "seaweedfs", "minio", "filebase"]
@@ -19,12 +19,6 @@ def _prefix(value: str) -> str:
     ):
         raise ValueError('a prefix is a path like "hls/main", without a slash at either end')
     return value
-
-
-def _endpoint(value: str) -> str:
-    if not value.startswith(("http://", "https://")) or "@" in value or "?" in value:
-        raise ValueError("expected http(s)://HOST[:PORT], without keys in it")
-    return value.rstrip("/")
 
 
 class S3Target(Target, frozen=True):
@@ -42,7 +36,7 @@ class S3Target(Target, frozen=True):
         "Whose store it is: sets what below is not set. s3 (Amazon), r2, b2, seaweedfs, minio (and most others), filebase.",
         when=When.RESTART,
     )
-    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = key(
+    endpoint: Url | None = key(
         None,
         "Where the store answers; needed for every profile but s3.",
         when=When.RESTART,

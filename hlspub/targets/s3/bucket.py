@@ -159,6 +159,7 @@ class Bucket:
     async def put_parts(self, key: str, parts: AsyncIterator[bytes], metadata: Mapping[str, str] | None = None) -> str:
         """Write a large object in parts of `PART` bytes, whatever was there."""
         attributes = {"Cache-Control": _IMMUTABLE, **(metadata or {})}
+        self._last = None
         try:
             result = await obstore.put_async(
                 self._store,
@@ -220,6 +221,7 @@ class Bucket:
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; one that is not there is a success."""
+        self._last = None
         try:
             if keys:
                 await obstore.delete_async(self._store, list(keys))
@@ -254,6 +256,7 @@ class Bucket:
             raise self.failed(why) from why
 
     async def _put(self, key: str, data: bytes, mode: "PutMode", attributes: dict[str, str]) -> str:
+        self._last = None
         try:
             result = await obstore.put_async(
                 self._store, key, data, mode=mode, attributes=attributes, use_multipart=False

@@ -115,7 +115,7 @@ class IndexLog:
         self._tail.append(data)
         for batch in group:
             batch.done = True
-            self._waiting.remove(batch)
+        self._waiting = [batch for batch in self._waiting if not batch.done]  # who gave up meanwhile is out already
 
     async def _tidy(self) -> None:
         """Merge when it is time; one that fails waits for more to merge, and is told of when that becomes too much."""

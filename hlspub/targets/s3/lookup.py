@@ -57,7 +57,8 @@ class Lookup:
     clock: Callable[[], float] = time.monotonic
     _indexes: dict[str, _Index] = field(default_factory=dict[str, _Index])
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
-    _renewed_at: float = float("-inf")
+    _looked_at: float = float("-inf")  # when the last look began
+    _renewed_at: float = float("-inf")  # when the last one began that went well
     _writers_at: float = float("-inf")
 
     async def find(self, cid: Cid) -> Spot | None:
@@ -81,8 +82,8 @@ class Lookup:
         async with self._lock:
             if self._renewed_at >= since:
                 return  # by who was before
-            await anyio.sleep(max(0.0, self._renewed_at + REFRESH_S - self.clock()))
-            now = self._renewed_at = self.clock()
+            await anyio.sleep(max(0.0, self._looked_at + REFRESH_S - self.clock()))
+            now = self._looked_at = self.clock()
             if now - self._writers_at >= WRITERS_S or not self._indexes:
                 for writer in await self.bucket.folders(keys.WRITERS):
                     self._indexes.setdefault(writer, _Index(writer))
@@ -91,6 +92,7 @@ class Lookup:
                 async with anyio.create_task_group() as tasks:
                     for index in self._indexes.values():
                         tasks.start_soon(self._renew, index)
+            self._renewed_at = now  # a look that failed has told nobody anything
 
     async def _find(self, key: bytes) -> Spot | None:
         indexes = list(self._indexes.values())
