@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,7 @@ class FirstSystem(FileSystemEventHandler):
     way: Way = field(default_factory=Way)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
+    _stored: list[Future[None]] = field(default_factory=list[Future[None]])
     _seen: int = 0
 
     def on_any_event(self, event: FileSystemEvent) -> None:
@@ -80,7 +81,7 @@ class FirstSystem(FileSystemEventHandler):
         path = Path(os.fsdecode(event.src_path))
         if isinstance(event, FileClosedEvent) and path.suffix == ".ts":
             self._seen += 1
-            self._pool.submit(self._store, path, self._seen)
+            self._stored.append(self._pool.submit(self._store, path, self._seen))
 
     def _store(self, path: Path, number: int) -> None:
         car = self.folder / f"{number}.car"
@@ -104,6 +105,8 @@ class FirstSystem(FileSystemEventHandler):
             observer.stop()
             observer.join()
             self._pool.shutdown()
+        for each in self._stored:
+            each.result()  # one that failed would make the rest look cheap
 
 
 def _run(command: Sequence[str]) -> float:
@@ -137,8 +140,8 @@ def followed(folder: Path, *, beside: bool, **table: object) -> tuple[Way, Way |
             ffmpeg = live.enter_context(Ffmpeg(site.hls, SECONDS, PICTURES, segment_s=2))
             ffmpeg.finish()
         daemon.wait("root.published", 240, final=True)
-        ours.cpu_s = _spent_s(daemon.pid)
         until(lambda: not site.spooled(), "everything is confirmed")
+        ours.cpu_s = _spent_s(daemon.pid)
         daemon.stop(60)
         ours.count(service, wire)
         if first is not None:

@@ -104,4 +104,5 @@ def test_a_damaged_playlist_never_stops_the_variants_report() -> None:
 @pytest.mark.timeout(3600)
 def test_a_million_damaged_playlists() -> None:
     good, bad = run(1_000_000, seed=3)
-    assert good + bad == 1_000_000
+    assert good > 200_000
+    assert bad > 200_000
