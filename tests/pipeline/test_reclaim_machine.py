@@ -6,11 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from hlspub.engine.keeping import Keep
+from hlspub.errors import StorageError
 from hlspub.ipld.block import Block
 from hlspub.ipld.car import car_cid, node_car
 from hlspub.ipld.cid import Cid
@@ -302,3 +304,30 @@ class Keeping(RuleBasedStateMachine):
 
 TestKeeping = Keeping.TestCase
 TestKeeping.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+def test_nothing_goes_while_a_node_of_a_kept_root_is_damaged() -> None:
+    kept = Keeping()
+    try:
+        kept.begin(window=True)
+        kept.take("a.ts", 1)
+        kept.publish(0, {"a.ts"})
+        kept.announce()
+        there = set(kept.store.keys())
+
+        def damaged(_reader: JournalReader, _cid: Cid) -> bytes:
+            return b"zeroed"
+
+        async def reclaim() -> None:
+            reads = JournalReads(kept.path)
+            try:
+                stores = (kept.store, kept.spool)
+                await Reclaimer(reads, kept, stores, damaged, kept.clock, lambda: Keep(0.0)).reclaim()
+            finally:
+                reads.close()
+
+        with pytest.raises(StorageError, match="has a damaged block"):
+            anyio.run(reclaim)
+        assert set(kept.store.keys()) == there
+    finally:
+        kept.teardown()
